@@ -1,0 +1,103 @@
+import type { BatchHandle, BatchLine, BatchState, Intent, JobResult } from './batch.ts'
+import type { Problem, Usage } from './reply.ts'
+import type { JsonObject, RequestHead, Target } from './request.ts'
+
+/** What a provider accepts in one batch. */
+export interface Limits {
+  readonly jobs: number
+  /** Bytes of the whole input. */
+  readonly bytes: number
+  /** Bytes of one line. */
+  readonly bytesPerJob: number
+  /** Completion windows offered, the default first. */
+  readonly windows: readonly string[]
+  readonly metadata: { readonly pairs: number; readonly keyLength: number; readonly valueLength: number }
+}
+
+/** One HTTP call of ours. Paths are relative to the base URL; its own query is added by the caller. */
+export interface ProviderRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** Begins with a slash: `/batches`. */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | FormData
+}
+
+/**
+ * One account's line to its provider: carries the caller's headers, stays inside the bypass, is bounded per origin.
+ * `send` resolves with a 2xx Response only; anything else is a `ProviderError` (with a status) or a `NetworkError` (without).
+ * It never retries.
+ */
+export interface Call {
+  readonly baseUrl: string
+  send(request: ProviderRequest): Promise<Response>
+}
+
+/** The input of a batch, spooled to disk: reading it never holds it all in memory. */
+export interface BatchInput {
+  readonly jobs: number
+  readonly bytes: number
+  /** `<tag>.jsonl` */
+  readonly fileName: string
+  /** A file-backed Blob of the JSONL. */
+  readonly blob: Blob
+  /** The same, line by line, for providers that take their rows inline. */
+  lines(): AsyncIterable<string>
+}
+
+/** What a look-up after an ambiguous create can find. */
+export type Found =
+  /** Batches that carry the intent's tag, the most advanced first. More than one means a twin. */
+  { readonly kind: 'adopted'; readonly states: readonly BatchState[] } | { readonly kind: 'none' }
+
+/**
+ * Everything we know about one provider. Stateless: no timers, environment, store or global fetch.
+ * Unknown statuses mean still running; replies are parsed leniently, only the fields read here.
+ */
+export interface ProviderAdapter {
+  /** Stored with every job; renaming it is a migration. */
+  readonly name: string
+  /** The base URLs it answers for by itself, e.g. `https://api.openai.com/v1`. */
+  readonly bases: readonly string[]
+  /** Environment variable in which its SDK looks for another base URL. */
+  readonly baseUrlEnv: string
+  readonly limits: Limits
+  /** What may share one batch. */
+  readonly mixes: 'nothing' | 'models' | 'endpoints'
+  readonly credentials: {
+    /** Lower-case names of the headers that identify whom the provider bills. */
+    readonly headers: readonly string[]
+    readonly env: string
+  }
+  /** Response header in which SDKs look for the request id. */
+  readonly requestIdHeader: string
+  /** `path` is what follows the base URL. undefined: not batchable, let it through. */
+  match(head: RequestHead, path: string): Pick<Target, 'endpoint' | 'model'> | undefined
+  /** Why this body cannot ride a batch, in a few words for a person; undefined when it can. */
+  admit?(body: JsonObject, target: Target): string | undefined
+  /** One line of input, without its newline. */
+  line(line: BatchLine): string
+  /** Free and repeatable. Absent where rows travel inside `create`. */
+  upload?(intent: Intent, input: BatchInput, call: Call): Promise<JsonObject>
+  /** The one call that bills. Sent once per intent, carrying its tag. */
+  create(
+    intent: Intent,
+    upload: JsonObject | undefined,
+    input: () => Promise<BatchInput>,
+    call: Call,
+  ): Promise<BatchState>
+  /** Looks for batches carrying the intent's tag. */
+  find(intent: Intent, call: Call): Promise<Found>
+  /** One state per handle the provider answered for; a handle it does not answer for is left out, and asked about again. */
+  poll(handles: readonly BatchHandle[], call: Call): Promise<readonly BatchState[]>
+  /** Every row of every result channel, in any order. */
+  results(handle: BatchHandle, call: Call): AsyncIterable<JobResult>
+  cancel(handle: BatchHandle, call: Call): Promise<void>
+  /** Removes what the intent left in the provider's storage and nobody needs any more. */
+  release?(handle: BatchHandle, call: Call): Promise<void>
+  /** A refusal in this provider's own error envelope, as JSON text. */
+  envelope(problem: Problem): string
+  /** Tokens of an answer; undefined when it tells none. */
+  usage(json: unknown): Usage | undefined
+}

@@ -1,0 +1,52 @@
+/** Every code an `OffpeakError` can carry. */
+export type ErrorCode =
+  | 'invalid-options'
+  | 'store-unusable'
+  | 'store-too-new'
+  | 'store-network-filesystem'
+  | 'store-full'
+  | 'node-too-old'
+  | 'scope-closed'
+  | 'lease-lost'
+  | 'usage'
+  | 'deferred'
+  | 'cost-limit'
+
+/** An error of offpeak itself. A provider's own error reaches callers as that provider's error Response instead. */
+export class OffpeakError extends Error {
+  override name = 'OffpeakError'
+  readonly code: ErrorCode
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** The provider answered one of our own calls with something other than 2xx. */
+export class ProviderError extends Error {
+  override name = 'ProviderError'
+  readonly status: number
+  /** The provider's code or type, when its envelope has one. */
+  readonly code: string | undefined
+  /** Its body, whole: handed to callers as it came when the refusal is theirs. */
+  readonly body: string
+  readonly retryAfterMs: number | undefined
+  constructor(
+    status: number,
+    code: string | undefined,
+    body: string,
+    retryAfterMs: number | undefined,
+    message: string,
+  ) {
+    super(message)
+    this.status = status
+    this.code = code
+    this.body = body
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+/** One of our own calls got no answer, or one that could not be read: whether it had an effect is unknown. */
+export class NetworkError extends Error {
+  override name = 'NetworkError'
+}

@@ -1,0 +1,146 @@
+import type { BatchCounts, BatchHandle, Intent, IntentRef, IntentState } from './batch.ts'
+import type { Answer, JobId, JobState, Settlement } from './job.ts'
+import type { JsonObject } from './request.ts'
+
+/** What a job is for: written once per distinct value, referred to by every job. */
+export interface JobTarget {
+  readonly provider: string
+  readonly baseUrl: string
+  readonly endpoint: string
+  readonly model: string
+  /** Keyed hash of everything our calls carry for this caller: origin, key, organisation, project, further headers. */
+  readonly account: string
+  /** Jobs with the same queue key may share a batch. */
+  readonly queueKey: string
+}
+
+export interface NewJob {
+  readonly target: JobTarget
+  /** Hash of method, url, body, account and headers. */
+  readonly fingerprint: string
+  /** It is the k-th such request of its scope, from 1; 0 = never reuse and never be reused (`cache: false`). */
+  readonly occurrence: number
+  readonly body: string
+}
+
+/** What the store made of a new job. */
+export type Placement =
+  /** Ours to queue: written now, or taken back from an owner that is gone, or never submitted before. */
+  | { readonly kind: 'queued'; readonly job: JobId }
+  /** Answered before. */
+  | { readonly kind: 'answered'; readonly job: JobId; readonly answer: Answer; readonly batch: string | undefined }
+  /** Somebody (an earlier run, another process, this one) queued or submitted it; its settlement will appear in the store. */
+  | { readonly kind: 'waiting'; readonly job: JobId }
+
+/** A job's row, for those who wait for it. */
+export interface JobStatus {
+  readonly job: JobId
+  readonly state: JobState
+  readonly intent: number | undefined
+  /** How often it has gone back to its queue. */
+  readonly requeues: number
+  readonly possiblyBilled: boolean
+  /** Present once settled. */
+  readonly answer: Answer | undefined
+  readonly batch: string | undefined
+}
+
+export interface StoredBody {
+  readonly job: JobId
+  readonly body: string
+  readonly endpoint: string
+}
+
+export interface NewIntent {
+  readonly tag: string
+  readonly target: JobTarget
+  readonly window: string
+  readonly metadata: Readonly<Record<string, string>>
+  /** The intent this one is split from. */
+  readonly root?: number | undefined
+}
+
+export interface IntentChange {
+  readonly state?: IntentState
+  readonly upload?: JsonObject | undefined
+  readonly handle?: BatchHandle | undefined
+  readonly status?: string | undefined
+  readonly counts?: BatchCounts | undefined
+  readonly creatingAt?: number | undefined
+  readonly submittedAt?: number | undefined
+  readonly endedAt?: number | undefined
+}
+
+export interface Requeue {
+  /** Counts towards the limit of requeues. */
+  readonly counted: boolean
+  /** A row of it may have been executed and billed although we have no answer. */
+  readonly possiblyBilled?: boolean
+}
+
+/** An owner is one scope of one process; it holds what it queued and submitted until its lease runs out. */
+export interface NewOwner {
+  readonly pid: number
+  readonly leaseUntil: number
+}
+
+/**
+ * Where jobs, intents, batches and answers survive. Every method is one transaction, durable when it returns, and synchronous:
+ * what it says still holds in the caller's next statement. Times are milliseconds since the epoch.
+ * A change by somebody who no longer owns the thing changes nothing and says so (`false`, or fewer ids than given).
+ * Throws `OffpeakError` (`store-full`, `store-unusable`) when it cannot write.
+ */
+export interface Store extends Disposable {
+  /** For messages: a path, or `memory`. */
+  readonly location: string
+  /** A folder for spool files, private to this user; undefined: use the system's temporary folder. */
+  readonly folder: string | undefined
+  /** 32 random bytes made with the store: keys every hash that a credential enters. */
+  readonly salt: Uint8Array
+
+  enter(owner: NewOwner, now: number): number
+  /** Extends a lease; false when it had run out (others may have taken things over) or the owner is unknown. */
+  renew(owner: number, leaseUntil: number, now: number): boolean
+  /** Ends an owner: its lease is over at once, so that the next run waits for nothing. */
+  leave(owner: number, now: number): void
+
+  /** Places new jobs, in order. */
+  enqueue(owner: number, jobs: readonly NewJob[], now: number): readonly Placement[]
+  /** Takes queued jobs of this owner out of the store's queue: their callers left. Returns those that were still queued. */
+  drop(owner: number, jobs: readonly JobId[]): readonly JobId[]
+  status(jobs: readonly JobId[]): readonly JobStatus[]
+  /** A number that differs whenever another connection has written since the last look. */
+  version(): number
+
+  /**
+   * tx1: claims queued jobs of this owner for a new intent (state `claimed`). Jobs no longer queued are left out.
+   * undefined when none was left.
+   */
+  claim(owner: number, intent: NewIntent, jobs: readonly JobId[], now: number): Intent | undefined
+  /** tx2–tx4 and every later change of an intent. False when the ref no longer owns it or (with `leaseAfter`) its owner's lease is not beyond that time. */
+  advance(ref: IntentRef, change: IntentChange, leaseAfter?: number): boolean
+  intent(id: number): Intent | undefined
+  /** Intents not `ended` or `abandoned`, oldest first. `account` narrows it. */
+  openIntents(filter?: { readonly account?: string; readonly owner?: number }): readonly Intent[]
+  /** Intents of one root (itself included) that ended by refusal: `status` = 'failed'. */
+  failedSplits(root: number): number
+  /** Takes over an open intent, if its owner's lease has run out; its jobs come along. Returns it with the new owner and epoch. */
+  takeOver(id: number, owner: number, now: number): Intent | undefined
+  /** Bodies of the unsettled jobs of an intent in job order, read as they are asked for. */
+  bodies(intent: number): Iterable<StoredBody>
+  /** Unsettled jobs of an intent, in job order. */
+  unsettled(intent: number): readonly JobStatus[]
+
+  /** Settles jobs of an intent: first settlement wins. Returns the jobs this call settled. */
+  settle(ref: IntentRef, settlements: readonly Settlement[], now: number): readonly JobId[]
+  /** Unsettled jobs of an intent go back to the queue, to this ref's owner. Returns those that did. */
+  requeue(ref: IntentRef, jobs: readonly JobId[], how: Requeue): readonly JobId[]
+
+  /** Forgets answers older than this. Returns how many. */
+  purge(before: number): number
+}
+
+/** Which states are settled. */
+export function isSettled(state: JobState): boolean {
+  return state === 'answered' || state === 'failed'
+}
