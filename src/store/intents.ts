@@ -1,0 +1,211 @@
+import type { Intent, IntentRef } from '../core/batch.ts'
+import { OffpeakError } from '../core/errors.ts'
+import type { JobId } from '../core/job.ts'
+import type { IntentChange, NewIntent } from '../core/store.ts'
+import type { Connection } from './connection.ts'
+import type { Owners } from './owners.ts'
+import { INTENT, INTENT_COLUMNS, intentOf, JOB, type IntentRow } from './rows.ts'
+import { runsOf } from './runs.ts'
+import type { Targets } from './targets.ts'
+
+export interface Intents {
+  claim(owner: number, intent: NewIntent, jobs: readonly JobId[], now: number): Intent | undefined
+  advance(ref: IntentRef, change: IntentChange, leaseAfter: number): boolean
+  intent(id: number): Intent | undefined
+  openIntents(filter: { readonly account?: string; readonly owner?: number }): readonly Intent[]
+  failedSplits(root: number): number
+  takeOver(id: number, owner: number, now: number): Intent | undefined
+  /** Whether this ref may change the intent. */
+  isHeld(ref: IntentRef): boolean
+  /** The ids between which all its jobs are. */
+  rangeOf(intent: number): { readonly first: JobId; readonly last: JobId } | undefined
+  /** The provider's id of its batch. */
+  readonly batchOf: (intent: number) => string | undefined
+}
+
+/** Statements about intents, to be used inside a transaction. */
+export function intentsIn({ database }: Connection, owners: Owners, targets: Targets): Intents {
+  const insert = database.prepare<
+    [string, number, number, string, string, number, JobId, JobId, number | null, number]
+  >(
+    `INSERT INTO intents (tag, target, state, owner, epoch, completion_window, metadata, jobs, first_job, last_job, root, created_at)
+     VALUES (?, ?, ${INTENT.claimed}, ?, 1, ?, ?, ?, ?, ?, coalesce(?, 0), ?)`,
+  )
+  const makeRoot = database.prepare<[number]>('UPDATE intents SET root = id WHERE id = ? AND root = 0')
+  const fill = database.prepare<[number, JobId, JobId, number]>(
+    'UPDATE intents SET jobs = ?, first_job = ?, last_job = ? WHERE id = ?',
+  )
+  const remove = database.prepare<[number]>('DELETE FROM intents WHERE id = ?')
+  const claimable = database
+    .prepare<[JobId, JobId, number], readonly [count: number, least: number | null, most: number | null]>(
+      `SELECT count(*), min(target), max(target) FROM jobs WHERE id BETWEEN ? AND ? AND owner = ? AND state = ${JOB.queued}`,
+    )
+    .raw()
+  const claimRange = database.prepare<[number, JobId, JobId]>(
+    `UPDATE jobs SET state = ${JOB.submitted}, intent = ? WHERE id BETWEEN ? AND ?`,
+  )
+  const targetOf = database
+    .prepare<[JobId, number], number>(`SELECT target FROM jobs WHERE id = ? AND owner = ? AND state = ${JOB.queued}`)
+    .pluck()
+  const claimOne = database.prepare<[number, JobId]>(
+    `UPDATE jobs SET state = ${JOB.submitted}, intent = ? WHERE id = ?`,
+  )
+  const select = database.prepare<[number], IntentRow>(`SELECT ${INTENT_COLUMNS} WHERE intents.id = ?`)
+  const selectOpen = database.prepare<[], IntentRow>(
+    `SELECT ${INTENT_COLUMNS} WHERE state < ${INTENT.ended} ORDER BY intents.id`,
+  )
+  const change = database.prepare<
+    [
+      state: number | null,
+      upload: string | null,
+      handle: string | null,
+      batch: string | null,
+      status: string | null,
+      counts: string | null,
+      creatingAt: number | null,
+      submittedAt: number | null,
+      endedAt: number | null,
+      id: number,
+      owner: number,
+      epoch: number,
+      leaseAfter: number,
+    ]
+  >(
+    `UPDATE intents SET
+       state = coalesce(?, state), upload = coalesce(?, upload), handle = coalesce(?, handle), batch = coalesce(?, batch),
+       status = coalesce(?, status), counts = coalesce(?, counts), creating_at = coalesce(?, creating_at),
+       submitted_at = coalesce(?, submitted_at), ended_at = coalesce(?, ended_at)
+     WHERE id = ? AND owner = ? AND epoch = ? AND state < ${INTENT.ended}
+       AND coalesce((SELECT lease_until FROM owners WHERE owners.id = intents.owner), 0) > ?`,
+  )
+  const held = database
+    .prepare<[number, number, number], number>(
+      `SELECT 1 FROM intents WHERE id = ? AND owner = ? AND epoch = ? AND state < ${INTENT.ended}`,
+    )
+    .pluck()
+  const failed = database
+    .prepare<[number], number>("SELECT count(*) FROM intents WHERE root = ? AND status = 'failed'")
+    .pluck()
+  const take = database.prepare<[number, number]>('UPDATE intents SET owner = ?, epoch = epoch + 1 WHERE id = ?')
+  const takeJobs = database.prepare<[number, JobId, JobId, number]>(
+    'UPDATE jobs SET owner = ? WHERE id BETWEEN ? AND ? AND intent = ?',
+  )
+  const range = database.prepare<[number], { first: JobId; last: JobId }>(
+    'SELECT first_job AS first, last_job AS last FROM intents WHERE id = ?',
+  )
+  const batch = database.prepare<[number], string | null>('SELECT batch FROM intents WHERE id = ?').pluck()
+
+  function intent(id: number): Intent | undefined {
+    const row = select.get(id)
+    return row && intentOf(row)
+  }
+
+  return {
+    claim(owner, wanted, jobs, now) {
+      const target = targets.idOf(wanted.target)
+      const metadata = JSON.stringify(wanted.metadata)
+      const { lastInsertRowid } = insert.run(
+        wanted.tag,
+        target,
+        owner,
+        wanted.window,
+        metadata,
+        0,
+        0,
+        0,
+        wanted.root ?? null,
+        now,
+      )
+      const id = Number(lastInsertRowid)
+      let [count, first, last] = [0, Number.POSITIVE_INFINITY, 0]
+      const claimed = (from: JobId, to: JobId): void => {
+        count += to - from + 1
+        first = Math.min(first, from)
+        last = Math.max(last, to)
+      }
+      const sameQueue = new Set([target])
+      const checkQueue = (job: JobId, other: number): void => {
+        if (sameQueue.has(other)) return
+        if (targets.queueKeyOf(other) !== wanted.target.queueKey) {
+          throw new Error(`Job ${job} belongs to another queue than the batch it was claimed for.`)
+        }
+        sameQueue.add(other)
+      }
+
+      for (const { from, to } of runsOf(jobs, (job) => job)) {
+        const [start, end] = [jobs[from], jobs[to - 1]]
+        if (start === undefined || end === undefined) continue
+        const [queued, least, most] = claimable.get(start, end, owner) ?? [0, null, null]
+        if (queued === to - from && least === target && most === target) {
+          claimRange.run(id, start, end)
+          claimed(start, end)
+          continue
+        }
+        if (queued === 0) continue
+        for (let job = start; job <= end; job += 1) {
+          const other = targetOf.get(job, owner)
+          if (other === undefined) continue
+          checkQueue(job, other)
+          claimOne.run(id, job)
+          claimed(job, job)
+        }
+      }
+
+      if (count === 0) {
+        remove.run(id)
+        return undefined
+      }
+      fill.run(count, first, last, id)
+      makeRoot.run(id)
+      return intent(id)
+    },
+
+    advance(ref, changes, leaseAfter) {
+      const { state, upload, handle, status, counts, creatingAt, submittedAt, endedAt } = changes
+      const changed = change.run(
+        state === undefined ? null : INTENT[state],
+        upload === undefined ? null : JSON.stringify(upload),
+        handle === undefined ? null : JSON.stringify(handle),
+        handle?.id ?? null,
+        status ?? null,
+        counts === undefined ? null : JSON.stringify(counts),
+        creatingAt ?? null,
+        submittedAt ?? null,
+        endedAt ?? null,
+        ref.id,
+        ref.owner,
+        ref.epoch,
+        leaseAfter,
+      )
+      return changed.changes > 0
+    },
+
+    intent,
+
+    openIntents: ({ account, owner }) =>
+      selectOpen
+        .all()
+        .filter(
+          (row) => (account === undefined || row.account === account) && (owner === undefined || row.owner === owner),
+        )
+        .map(intentOf),
+
+    failedSplits: (root) => failed.get(root) ?? 0,
+
+    takeOver(id, owner, now) {
+      const row = select.get(id)
+      if (!row || row.state >= INTENT.ended || owners.leaseOf(row.owner) > now || owners.leaseOf(owner) <= now) {
+        return undefined
+      }
+      const jobs = range.get(id)
+      if (!jobs) throw new OffpeakError('store-unusable', `Intent ${id} has lost its range of jobs.`)
+      take.run(owner, id)
+      takeJobs.run(owner, jobs.first, jobs.last, id)
+      return intent(id)
+    },
+
+    isHeld: (ref) => held.get(ref.id, ref.owner, ref.epoch) !== undefined,
+    rangeOf: (id) => range.get(id),
+    batchOf: (id) => batch.get(id) ?? undefined,
+  }
+}

@@ -1,0 +1,260 @@
+import { randomBytes } from 'node:crypto'
+import type { Intent, IntentRef, IntentState } from '../core/batch.ts'
+import {
+  isSettled,
+  type IntentChange,
+  type JobStatus,
+  type JobTarget,
+  type NewIntent,
+  type NewJob,
+} from '../core/store.ts'
+import type { Placement, Requeue, Store, StoredBody } from '../core/store.ts'
+import type { Answer, JobId, JobState, Settlement } from '../core/job.ts'
+
+interface MemoryJob {
+  readonly id: JobId
+  readonly fingerprint: string
+  readonly body: string
+  readonly createdAt: number
+  target: JobTarget
+  occurrence: number
+  state: JobState
+  owner: number
+  intent: number | undefined
+  requeues: number
+  possiblyBilled: boolean
+  answer: Answer | undefined
+  settledAt: number
+}
+
+interface MemoryIntent {
+  intent: Intent
+  /** Every job that was ever claimed for it. */
+  readonly jobs: readonly MemoryJob[]
+}
+
+/** A store that lasts as long as the process: for tests, and for programs that want no file. */
+export function openMemoryStore(): Store {
+  const leases = new Map<number, number>()
+  const jobs = new Map<JobId, MemoryJob>()
+  const byPlace = new Map<string, MemoryJob>()
+  const intents = new Map<number, MemoryIntent>()
+  let owners = 0
+  let lastJob = 0
+  let lastIntent = 0
+
+  const leaseOf = (owner: number): number => leases.get(owner) ?? 0
+  const isOver = (state: IntentState): boolean => state === 'ended' || state === 'abandoned'
+
+  function place(owner: number, job: NewJob, now: number): Placement {
+    const key = placeOf(job.fingerprint, job.occurrence)
+    const known = job.occurrence > 0 ? byPlace.get(key) : undefined
+    if (known?.state === 'answered' && known.answer) {
+      return { kind: 'answered', job: known.id, answer: known.answer, batch: batchOf(known) }
+    }
+    if (known?.state === 'submitted' || (known?.state === 'queued' && leaseOf(known.owner) > now)) {
+      return { kind: 'waiting', job: known.id }
+    }
+    if (known && known.state !== 'failed') {
+      Object.assign(known, { state: 'queued', intent: undefined, owner, target: job.target })
+      return { kind: 'queued', job: known.id }
+    }
+    if (known) known.occurrence = 0
+    lastJob += 1
+    const { target, fingerprint, occurrence, body } = job
+    const made: MemoryJob = {
+      id: lastJob,
+      target,
+      fingerprint,
+      occurrence,
+      body,
+      owner,
+      createdAt: now,
+      state: 'queued',
+      intent: undefined,
+      requeues: 0,
+      possiblyBilled: false,
+      answer: undefined,
+      settledAt: 0,
+    }
+    jobs.set(made.id, made)
+    if (occurrence > 0) byPlace.set(key, made)
+    return { kind: 'queued', job: made.id }
+  }
+
+  function batchOf(job: MemoryJob): string | undefined {
+    return job.intent === undefined ? undefined : intents.get(job.intent)?.intent.handle?.id
+  }
+
+  function statusOf(job: MemoryJob): JobStatus {
+    const { id, state, intent, requeues, possiblyBilled, answer } = job
+    return { job: id, state, intent, requeues, possiblyBilled, answer, batch: batchOf(job) }
+  }
+
+  function claim(owner: number, wanted: NewIntent, ids: readonly JobId[], now: number): Intent | undefined {
+    const claimed = ids
+      .flatMap((id) => jobs.get(id) ?? [])
+      .filter((job) => job.state === 'queued' && job.owner === owner)
+    const stranger = claimed.find((job) => job.target.queueKey !== wanted.target.queueKey)
+    if (stranger) throw new Error(`Job ${stranger.id} belongs to another queue than the batch it was claimed for.`)
+    if (claimed.length === 0) return undefined
+    lastIntent += 1
+    const { tag, target, window, metadata, root = lastIntent } = wanted
+    const intent: Intent = {
+      ...target,
+      id: lastIntent,
+      tag,
+      window,
+      metadata,
+      root,
+      state: 'claimed',
+      owner,
+      epoch: 1,
+      jobs: claimed.length,
+      upload: undefined,
+      handle: undefined,
+      status: undefined,
+      counts: undefined,
+      createdAt: now,
+      creatingAt: undefined,
+      submittedAt: undefined,
+      endedAt: undefined,
+    }
+    for (const job of claimed) Object.assign(job, { state: 'submitted', intent: intent.id })
+    intents.set(intent.id, { intent, jobs: claimed.sort((a, b) => a.id - b.id) })
+    return intent
+  }
+
+  function held(ref: IntentRef): MemoryIntent | undefined {
+    const found = intents.get(ref.id)
+    const isHeld = found?.intent.owner === ref.owner && found.intent.epoch === ref.epoch && !isOver(found.intent.state)
+    return isHeld ? found : undefined
+  }
+
+  function advance(ref: IntentRef, change: IntentChange, leaseAfter = -1): boolean {
+    const found = held(ref)
+    if (!found || leaseOf(ref.owner) <= leaseAfter) return false
+    const given = Object.entries(change).filter(([, value]) => value !== undefined)
+    found.intent = { ...found.intent, ...Object.fromEntries(given) }
+    return true
+  }
+
+  function takeOver(id: number, owner: number, now: number): Intent | undefined {
+    const found = intents.get(id)
+    if (!found || isOver(found.intent.state)) return undefined
+    if (leaseOf(found.intent.owner) > now || leaseOf(owner) <= now) return undefined
+    found.intent = { ...found.intent, owner, epoch: found.intent.epoch + 1 }
+    for (const job of found.jobs) if (job.intent === id) job.owner = owner
+    return found.intent
+  }
+
+  function submitted(intent: number, ids: readonly JobId[]): MemoryJob[] {
+    return ids.flatMap((id) => jobs.get(id) ?? []).filter((job) => job.intent === intent && job.state === 'submitted')
+  }
+
+  function unsettled(intent: number): MemoryJob[] {
+    return (intents.get(intent)?.jobs ?? []).filter((job) => job.intent === intent && job.state === 'submitted')
+  }
+
+  function settle(ref: IntentRef, settlements: readonly Settlement[], now: number): JobId[] {
+    if (!held(ref)) return []
+    const settled: JobId[] = []
+    for (const { job: id, status, requestId, body } of settlements) {
+      const job = jobs.get(id)
+      if (job?.intent !== ref.id || job.state !== 'submitted') continue
+      job.state = status >= 200 && status < 300 ? 'answered' : 'failed'
+      job.answer = { status, requestId, body }
+      job.settledAt = now
+      settled.push(id)
+    }
+    return settled
+  }
+
+  function requeue(ref: IntentRef, ids: readonly JobId[], how: Requeue): JobId[] {
+    if (!held(ref)) return []
+    const requeued = submitted(ref.id, ids)
+    for (const job of requeued) {
+      job.state = 'queued'
+      job.intent = undefined
+      job.owner = ref.owner
+      if (how.counted) job.requeues += 1
+      if (how.possiblyBilled) job.possiblyBilled = true
+    }
+    return requeued.map((job) => job.id)
+  }
+
+  function purge(before: number): number {
+    const old = [...jobs.values()].filter((job) => {
+      if (isSettled(job.state)) return job.settledAt < before
+      if (job.state === 'dropped') return job.createdAt < before
+      return job.state === 'queued' && leaseOf(job.owner) < before
+    })
+    for (const job of old) {
+      jobs.delete(job.id)
+      if (job.occurrence > 0) byPlace.delete(placeOf(job.fingerprint, job.occurrence))
+    }
+    for (const [id, { intent, jobs: claimed }] of intents) {
+      const isOld = isOver(intent.state) && (intent.endedAt ?? intent.createdAt) < before
+      if (isOld && !claimed.some((job) => job.intent === id && jobs.has(job.id))) intents.delete(id)
+    }
+    return old.length
+  }
+
+  return {
+    location: 'memory',
+    folder: undefined,
+    salt: new Uint8Array(randomBytes(32)),
+    enter(owner) {
+      owners += 1
+      leases.set(owners, owner.leaseUntil)
+      return owners
+    },
+    renew(owner, leaseUntil, now) {
+      if (leaseOf(owner) <= now) return false
+      leases.set(owner, leaseUntil)
+      return true
+    },
+    leave(owner, now) {
+      leases.set(owner, Math.min(leaseOf(owner), now))
+    },
+    enqueue: (owner, wanted, now) => wanted.map((job) => place(owner, job, now)),
+    drop(owner, ids) {
+      const dropped = ids.filter((id) => jobs.get(id)?.state === 'queued' && jobs.get(id)?.owner === owner)
+      for (const id of dropped) Object.assign(jobs.get(id) ?? {}, { state: 'dropped' })
+      return dropped
+    },
+    reclaim(owner, ids, now) {
+      const reclaimed = ids
+        .flatMap((id) => jobs.get(id) ?? [])
+        .filter((job) => job.state === 'dropped' || (job.state === 'queued' && leaseOf(job.owner) <= now))
+      for (const job of reclaimed) Object.assign(job, { state: 'queued', intent: undefined, owner })
+      return reclaimed.map((job) => job.id)
+    },
+    status: (ids) => ids.flatMap((id) => jobs.get(id) ?? []).map(statusOf),
+    version: () => 0,
+    claim,
+    advance,
+    intent: (id) => intents.get(id)?.intent,
+    openIntents: ({ account, owner } = {}) =>
+      [...intents.values()]
+        .map(({ intent }) => intent)
+        .filter((intent) => !isOver(intent.state))
+        .filter((intent) => account === undefined || intent.account === account)
+        .filter((intent) => owner === undefined || intent.owner === owner),
+    failedSplits: (root) =>
+      [...intents.values()].filter(({ intent }) => intent.root === root && intent.status === 'failed').length,
+    takeOver,
+    *bodies(intent): Generator<StoredBody> {
+      for (const job of unsettled(intent)) yield { job: job.id, body: job.body, endpoint: job.target.endpoint }
+    },
+    unsettled: (intent) => unsettled(intent).map(statusOf),
+    settle,
+    requeue,
+    purge,
+    [Symbol.dispose]() {},
+  }
+}
+
+function placeOf(fingerprint: string, occurrence: number): string {
+  return `${fingerprint} ${occurrence}`
+}

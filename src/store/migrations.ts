@@ -1,0 +1,107 @@
+import type { Database } from 'better-sqlite3'
+import { randomBytes } from 'node:crypto'
+import { OffpeakError } from '../core/errors.ts'
+
+/**
+ * Ordered; the n-th brings a store from version n to n + 1. One that has been released is never changed again.
+ *
+ * What is behind the tables: `jobs` is narrow and is the only one whose rows change often; bodies and answers are appended by job id
+ * and never touched again. Ids of jobs come from a counter, not from the highest row, so that one purged is never given twice.
+ * There is no index from intents to jobs: an intent keeps the range of its jobs' ids, which is short because they were queued together.
+ */
+const MIGRATIONS: readonly ((database: Database) => void)[] = [
+  (database) => {
+    database.exec(`
+      CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+      CREATE TABLE counters (name TEXT PRIMARY KEY, next INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+      CREATE TABLE owners (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        pid INTEGER NOT NULL,
+        lease_until INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE targets (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        provider TEXT NOT NULL,
+        base_url TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        model TEXT NOT NULL,
+        account TEXT NOT NULL,
+        queue_key TEXT NOT NULL,
+        UNIQUE (queue_key, endpoint, model, account, base_url, provider)
+      ) STRICT;
+      CREATE TABLE jobs (
+        id INTEGER PRIMARY KEY,
+        target INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        owner INTEGER NOT NULL,
+        intent INTEGER,
+        requeues INTEGER NOT NULL,
+        possibly_billed INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        settled_at INTEGER,
+        occurrence INTEGER NOT NULL,
+        fingerprint TEXT NOT NULL
+      ) STRICT;
+      CREATE UNIQUE INDEX jobs_by_fingerprint ON jobs (fingerprint, occurrence) WHERE occurrence > 0;
+      CREATE TABLE bodies (job INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+      CREATE TABLE answers (
+        job INTEGER PRIMARY KEY,
+        status INTEGER NOT NULL,
+        request_id TEXT,
+        body TEXT NOT NULL,
+        input_tokens INTEGER,
+        output_tokens INTEGER
+      ) STRICT;
+      CREATE TABLE intents (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        tag TEXT NOT NULL UNIQUE,
+        target INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        owner INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        completion_window TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        jobs INTEGER NOT NULL,
+        first_job INTEGER NOT NULL,
+        last_job INTEGER NOT NULL,
+        root INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        upload TEXT,
+        handle TEXT,
+        batch TEXT,
+        status TEXT,
+        counts TEXT,
+        creating_at INTEGER,
+        submitted_at INTEGER,
+        ended_at INTEGER
+      ) STRICT;
+      CREATE INDEX intents_open ON intents (id) WHERE state < 4;
+      INSERT INTO counters VALUES ('job', 1);
+    `)
+    database.prepare<[string, Uint8Array]>('INSERT INTO secrets VALUES (?, ?)').run('salt', randomBytes(32))
+  },
+]
+
+/** Brings a store up to date. Safe with several processes at once: who comes second finds nothing left to do. */
+export function migrate(database: Database, file: string): void {
+  if (versionOf(database) === MIGRATIONS.length) return
+  database
+    .transaction(() => {
+      const version = versionOf(database)
+      if (version > MIGRATIONS.length) throw tooNew(file, version)
+      for (const migration of MIGRATIONS.slice(version)) migration(database)
+      database.pragma(`user_version = ${MIGRATIONS.length}`)
+    })
+    .immediate()
+}
+
+function versionOf(database: Database): number {
+  return Number(database.pragma('user_version', { simple: true }))
+}
+
+function tooNew(file: string, version: number): OffpeakError {
+  return new OffpeakError(
+    'store-too-new',
+    `${file} has store version ${version}, this offpeak knows ${MIGRATIONS.length}. Upgrade offpeak, or use another store; the file was left alone.`,
+  )
+}

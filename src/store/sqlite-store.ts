@@ -1,0 +1,103 @@
+import { OffpeakError } from '../core/errors.ts'
+import type { JobId } from '../core/job.ts'
+import type { Store, StoredBody } from '../core/store.ts'
+import { connect, type Connection } from './connection.ts'
+import { intentsIn } from './intents.ts'
+import { prepareLocation } from './location.ts'
+import { migrate } from './migrations.ts'
+import { ownersIn } from './owners.ts'
+import { placingIn } from './placing.ts'
+import { purgeIn } from './purging.ts'
+import { readingIn } from './reading.ts'
+import { settlingIn } from './settling.ts'
+import { targetsIn } from './targets.ts'
+
+export interface SqliteStoreOptions {
+  /** The database file; its folder is made when it does not exist. */
+  readonly path: string
+}
+
+/** Opens the store in a file, which is made, with its folder, when it does not exist. */
+export function openSqliteStore(options: SqliteStoreOptions): Store {
+  const { file, folder } = prepareLocation(options.path)
+  const connection = connect(file)
+  try {
+    connection.single(() => migrate(connection.database, file))
+    return storeOver(connection, { location: file, folder })
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+}
+
+/** A store over a connection whose schema is up to date. */
+export function storeOver(connection: Connection, place: Pick<Store, 'location' | 'folder'>): Store {
+  const { database, read, write, single } = connection
+  const owners = ownersIn(connection)
+  const targets = targetsIn(connection)
+  const intents = intentsIn(connection, owners, targets)
+  const placing = placingIn(connection, owners, targets, intents.batchOf)
+  const settling = settlingIn(connection)
+  const reading = readingIn(connection, intents)
+  const dataVersion = database.prepare<[], number>('PRAGMA data_version').pluck()
+  const salt = single(() =>
+    database.prepare<[], Uint8Array>("SELECT value FROM secrets WHERE name = 'salt'").pluck().get(),
+  )
+  if (!salt) {
+    throw new OffpeakError('store-unusable', `${place.location} has lost its salt; move it away to start anew.`)
+  }
+
+  return {
+    ...place,
+    salt: new Uint8Array(salt),
+
+    enter: (owner) => write(() => owners.enter(owner)),
+    renew: (owner, leaseUntil, now) => write(() => owners.renew(owner, leaseUntil, now)),
+    leave: (owner, now) => write(() => owners.leave(owner, now)),
+
+    enqueue: (owner, jobs, now) => withTargets(() => placing.enqueue(owner, jobs, now)),
+    drop: (owner, jobs) => write(() => placing.drop(owner, jobs)),
+    reclaim: (owner, jobs, now) => write(() => placing.reclaim(owner, jobs, now)),
+    status: (jobs) => read(() => reading.status(jobs)),
+    version: () => single(() => dataVersion.get() ?? 0),
+
+    claim: (owner, intent, jobs, now) => withTargets(() => intents.claim(owner, intent, jobs, now)),
+    advance: (ref, change, leaseAfter = -1) => write(() => intents.advance(ref, change, leaseAfter)),
+    intent: (id) => single(() => intents.intent(id)),
+    openIntents: (filter = {}) => single(() => intents.openIntents(filter)),
+    failedSplits: (root) => single(() => intents.failedSplits(root)),
+    takeOver: (id, owner, now) => write(() => intents.takeOver(id, owner, now)),
+    bodies,
+    unsettled: (intent) => read(() => reading.unsettled(intent)),
+
+    settle: (ref, settlements, now) =>
+      write(() => (intents.isHeld(ref) ? settling.settle(ref.id, settlements, now) : [])),
+    requeue: (ref, jobs, how) => write(() => (intents.isHeld(ref) ? settling.requeue(ref, jobs, how) : [])),
+    purge: (before) => purgeIn(connection, before),
+
+    [Symbol.dispose]: () => connection.close(),
+  }
+
+  function withTargets<T>(work: () => T): T {
+    try {
+      return write(work)
+    } catch (error) {
+      targets.forget()
+      throw error
+    }
+  }
+
+  /** Page by page, so that no statement is left open while the reader is away. */
+  function* bodies(intent: number): Generator<StoredBody> {
+    const range = single(() => intents.rangeOf(intent))
+    if (!range) return
+    let from: JobId = range.first
+    for (;;) {
+      const page = single(() => reading.page(intent, from, range.last))
+      const last = page.at(-1)
+      if (!last) return
+      yield* page
+      from = last.job + 1
+    }
+  }
+}
