@@ -21,10 +21,14 @@ export interface BatchSnapshot {
   model: string
   /** `submitting`, then the provider's own word, then `completed`, `failed` or `cancelled`. */
   state: string
+  ended: boolean
   total: number
-  /** Never goes down. `undefined` while the provider reports no counts: unknown, which is neither zero nor all. */
-  completed: number | undefined
-  failed: number | undefined
+  /** Never goes down. Zero as long as `countsKnown` is false. */
+  completed: number
+  failed: number
+  /** False until the provider has reported counts: the two above then say nothing. */
+  countsKnown: boolean
+  /** Since it was claimed; stands still once it has ended. */
   ageMs: number
 }
 
