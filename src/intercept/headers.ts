@@ -1,0 +1,74 @@
+import type { HeaderPair } from '../core/request.ts'
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+// oxlint-disable-next-line no-control-regex -- the very characters a header value must not hold
+const BAD_VALUE = /[\0\r\n]|[^\0-\xff]/
+
+/**
+ * Reads headers as callers write them, without the cost of a `Headers`: lower-case names, trimmed values.
+ * undefined: there is one that only the native call can refuse in the words the caller expects.
+ */
+export function headerPairs(source: unknown): HeaderPair[] | undefined {
+  if (source === undefined || source === null) return []
+  if (typeof source !== 'object') return undefined
+  // A Headers has checked and lower-cased its content already.
+  if (source instanceof Headers) return [...source]
+  if (Array.isArray(source) && typeof source[0] === 'string') return flatPairs(source)
+  if (isIterable(source)) return listedPairs(source)
+  return recordPairs(source)
+}
+
+/** The headers that say how to read the body, in lower case. */
+export function bodyHeaders(pairs: readonly HeaderPair[]): { type: string | undefined; encoding: string | undefined } {
+  let type: string | undefined
+  let encoding: string | undefined
+  for (const [name, value] of pairs) {
+    if (name === 'content-type') type = value.toLowerCase()
+    else if (name === 'content-encoding') encoding = value.toLowerCase()
+  }
+  return { type, encoding }
+}
+
+/** The headers of a body that is no longer compressed. */
+export function decoded(pairs: readonly HeaderPair[]): readonly HeaderPair[] {
+  const isEncoding = ([name]: HeaderPair): boolean => name === 'content-encoding'
+  return pairs.some(isEncoding) ? pairs.filter((pair) => !isEncoding(pair)) : pairs
+}
+
+function recordPairs(record: object): HeaderPair[] | undefined {
+  const pairs: HeaderPair[] = []
+  for (const [name, value] of Object.entries(record)) {
+    if (!add(pairs, name, value)) return undefined
+  }
+  return pairs
+}
+
+function listedPairs(list: Iterable<unknown>): HeaderPair[] | undefined {
+  const pairs: HeaderPair[] = []
+  for (const pair of list) {
+    if (!Array.isArray(pair) || pair.length !== 2 || !add(pairs, pair[0], pair[1])) return undefined
+  }
+  return pairs
+}
+
+/** undici also takes names and values in turn. */
+function flatPairs(list: readonly unknown[]): HeaderPair[] | undefined {
+  const pairs: HeaderPair[] = []
+  for (let index = 0; index < list.length; index += 2) {
+    if (!add(pairs, list[index], list[index + 1])) return undefined
+  }
+  return pairs
+}
+
+function add(pairs: HeaderPair[], name: unknown, value: unknown): boolean {
+  if (Array.isArray(value)) return value.every((one) => add(pairs, name, one))
+  if (typeof name !== 'string' || typeof value === 'symbol') return false
+  const text = (typeof value === 'string' ? value : String(value)).trim()
+  if (!TOKEN.test(name) || BAD_VALUE.test(text)) return false
+  pairs.push([name.toLowerCase(), text])
+  return true
+}
+
+function isIterable(value: object): value is Iterable<unknown> {
+  return Symbol.iterator in value
+}

@@ -1,0 +1,4 @@
+/** The signal a request really has, past the shield. */
+export function signalOf(request: Request): AbortSignal {
+  return request.signal
+}
