@@ -8,15 +8,16 @@ export interface Piece {
   readonly rank: number
 }
 
-function lineWidth(pieces: readonly Piece[], separator: string): number {
+/** Columns of the whole line. */
+export function lineWidth(pieces: readonly Piece[], separator: string): number {
   const texts = pieces.reduce((sum, piece) => sum + textWidth(piece.text), 0)
   return texts + Math.max(0, pieces.length - 1) * textWidth(separator)
 }
 
-/** The pieces that fit so many columns together. */
+/** The pieces that fit so many columns together; the last one stays even if it does not. */
 export function fitPieces(pieces: readonly Piece[], separator: string, width: number): Piece[] {
   const kept = pieces.filter((piece) => piece.text !== '')
-  while (lineWidth(kept, separator) > width) {
+  while (kept.length > 1 && lineWidth(kept, separator) > width) {
     const highest = Math.max(...kept.map((piece) => piece.rank))
     if (highest === 0) break
     kept.splice(

@@ -1,5 +1,5 @@
 import type { BatchSnapshot, RequestCounts, Snapshot } from '../core/snapshot.ts'
-import { fitLine, fitPieces, type Piece } from './fit.ts'
+import { fitLine, fitPieces, lineWidth, type Piece } from './fit.ts'
 import { formatCount, formatDuration, formatPlural, formatTimeOfDay, formatUsd } from './format.ts'
 import { type Glyphs, glyphs, type Look, paint } from './style.ts'
 import type { Trouble } from './troubles.ts'
@@ -54,9 +54,8 @@ function totalsLine(snapshot: Snapshot, extras: Extras, frame: Frame): string {
     { text: formatDuration(snapshot.elapsedMs), tone: 'quiet', rank: 1 },
     { text: extras.savedUsd === undefined ? '' : `saved ${formatUsd(extras.savedUsd)}`, tone: 'good', rank: 2 },
   ]
-  const kept = fitPieces(pieces, gap, frame.width)
-  const used = kept.reduce((sum, piece) => sum + textWidth(piece.text) + gap.length, 0)
-  const barWidth = Math.min(MAX_BAR, frame.width - used)
+  const kept = fitPieces(pieces, gap, frame.width - MIN_BAR - gap.length)
+  const barWidth = Math.min(MAX_BAR, frame.width - lineWidth(kept, gap) - gap.length)
   const before = kept.filter((piece) => piece.rank === 3)
   const after = kept.filter((piece) => piece.rank !== 3)
   const options = { separator: gap, look: frame, ellipsis: glyphs(frame).ellipsis }
@@ -71,19 +70,23 @@ function totalsLine(snapshot: Snapshot, extras: Extras, frame: Frame): string {
 function countsLine({ requests, batches }: Snapshot, frame: Frame): string {
   const glyph = glyphs(frame)
   const open = batches.filter((batch) => !batch.ended).length
-  const where = open > 0 ? ` in ${formatPlural(open, 'batch', 'batches')}` : ''
   const some = (count: number, text: string): string => (count > 0 ? `${formatCount(count)} ${text}` : '')
-  const pieces: Piece[] = [
-    { text: some(requests.queued, 'queued'), tone: 'plain', rank: 2 },
-    { text: some(requests.running, `running${where}`), tone: 'plain', rank: 1 },
-    { text: some(requests.completed, 'done'), tone: 'plain', rank: 1 },
-    { text: some(requests.failed, 'failed'), tone: 'bad', rank: 0 },
-    { text: some(requests.cached, 'from the store'), tone: 'quiet', rank: 3 },
-    { text: some(requests.passedThrough, 'at full price'), tone: 'note', rank: 2 },
-  ]
-  if (pieces.every((piece) => piece.text === '')) return indent('nothing yet', 'quiet', frame)
-  const options = { separator: glyph.separator, look: frame, ellipsis: glyph.ellipsis }
-  return `  ${fitLine(pieces, { ...options, width: frame.width - 2 })}`
+  const pieces = (where: string): Piece[] => {
+    const all: Piece[] = [
+      { text: some(requests.queued, 'queued'), tone: 'plain', rank: 2 },
+      { text: some(requests.running, `running${where}`), tone: 'plain', rank: 1 },
+      { text: some(requests.completed, 'done'), tone: 'plain', rank: 1 },
+      { text: some(requests.failed, 'failed'), tone: 'bad', rank: 0 },
+      { text: some(requests.cached, 'from the store'), tone: 'quiet', rank: 3 },
+      { text: some(requests.passedThrough, 'at full price'), tone: 'note', rank: 2 },
+    ]
+    return all.filter((piece) => piece.text !== '')
+  }
+  const width = frame.width - 2
+  const long = pieces(open > 0 ? ` in ${formatPlural(open, 'batch', 'batches')}` : '')
+  if (long.length === 0) return indent('nothing yet', 'quiet', frame)
+  const chosen = lineWidth(long, glyph.separator) <= width ? long : pieces('')
+  return `  ${fitLine(chosen, { separator: glyph.separator, look: frame, ellipsis: glyph.ellipsis, width })}`
 }
 
 function indent(text: string, tone: Piece['tone'], frame: Frame): string {
@@ -168,7 +171,7 @@ function table(rows: readonly Row[], frame: Frame): string[] {
   const wanted = widest((row) => row.name)
   const gap = 2
   const left = frame.width - 2 - counts
-  const least = Math.min(wanted, 12)
+  const least = Math.max(0, Math.min(wanted, 12, left - gap))
   const ageRoom = age > 0 && left - gap - least >= gap + age ? gap + age : 0
   const barRoom = left - gap - least - ageRoom >= gap + MIN_BAR ? gap + MIN_BAR : 0
   const spare = Math.max(0, left - gap - least - ageRoom - barRoom)

@@ -13,8 +13,12 @@ const BEGIN = '\u001b[?2026h\u001b[?25l'
 const END = '\u001b[?25h\u001b[?2026l'
 const WRAP_OFF = '\u001b[?7l'
 const WRAP_ON = '\u001b[?7h'
-const ERASE_LINE = '\u001b[K'
-const ERASE_BELOW = '\u001b[J'
+/**
+ * Rows are erased one by one: erasing the screen below makes some terminals keep a copy in their scrollback, and a row that was
+ * wrapped once is only forgotten as such when it is erased whole.
+ */
+const ERASE_ROW = '\u001b[2K'
+const DOWN = '\u001b[1B'
 
 export interface TerminalSize {
   readonly columns: number
@@ -106,16 +110,23 @@ function openSession(
     return { columns: stream.columns || FALLBACK_COLUMNS, rows: stream.rows || FALLBACK_ROWS }
   }
 
-  /** Back to the first row of the block. Lines drawn wider than the terminal is now have been wrapped by it. */
-  function toTop(): string {
+  /** Rows the block takes. Lines drawn wider than the terminal is now have been wrapped by it. */
+  function rowsDrawn(): number {
     const { columns } = size()
-    const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(textWidth(line) / columns)), 0)
-    return rows > 0 ? `\r\u001b[${rows}A` : '\r'
+    return drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(textWidth(line) / columns)), 0)
+  }
+
+  /** Leaves the cursor where the block began. Without a block nothing is erased: the row is the program's. */
+  function eraseBlock(): string {
+    const rows = rowsDrawn()
+    if (rows === 0) return ''
+    return `${upBy(rows)}${(ERASE_ROW + DOWN).repeat(rows)}${ERASE_ROW}${upBy(rows)}`
   }
 
   /** The program is about to write to this screen. */
   function makeWay(cursor: CursorAfter): void {
-    if (drawn.length > 0) output.write(toTop() + ERASE_BELOW)
+    const erased = eraseBlock()
+    if (erased !== '') output.write(erased)
     drawn = []
     if (cursor !== undefined) midLine = cursor === 'mid-line'
     touch()
@@ -134,8 +145,15 @@ function openSession(
   }
 
   function write(above: readonly string[], block: readonly string[]): void {
-    const rows = (lines: readonly string[]): string => lines.map((line) => `${line}${ERASE_LINE}\n`).join('')
-    output.write(BEGIN + toTop() + rows(above) + WRAP_OFF + rows(block) + ERASE_BELOW + WRAP_ON + END)
+    const rows = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('')
+    output.write(BEGIN + eraseBlock() + rows(above) + WRAP_OFF + rows(block) + WRAP_ON + END)
+    drawn = block
+  }
+
+  /** The same number of lines: only those that changed are written. */
+  function update(block: readonly string[]): void {
+    const rows = block.map((line, index) => (line === drawn[index] ? '\n' : `${ERASE_ROW}${line}\n`)).join('')
+    output.write(BEGIN + upBy(drawn.length) + WRAP_OFF + rows + WRAP_ON + END)
     drawn = block
   }
 
@@ -148,12 +166,14 @@ function openSession(
     soon = false
     drawnAt = clock.now()
     const block = blockLines()
-    if (!sameLines(block, drawn)) write([], block)
+    if (block.length !== drawn.length) write([], block)
+    else if (block.some((line, index) => line !== drawn[index])) update(block)
     schedule(TICK_MS)
   }
 
+  /** The terminal has wrapped and moved lines: none is where it was. */
   function redraw(): void {
-    write([], blockLines())
+    if (drawn.length > 0) write([], blockLines())
   }
 
   function touch(): void {
@@ -173,12 +193,13 @@ function openSession(
       cancelTimer?.()
       for (const undo of undoHooks.toReversed()) undo()
       stream.off?.('resize', redraw)
-      if (drawn.length > 0) output.write(toTop() + ERASE_BELOW)
+      const erased = eraseBlock()
+      if (erased !== '') output.write(erased)
       output.close()
     },
   }
 }
 
-function sameLines(lines: readonly string[], others: readonly string[]): boolean {
-  return lines.length === others.length && lines.every((line, index) => line === others[index])
+function upBy(rows: number): string {
+  return rows > 0 ? `\r\u001b[${rows}A` : '\r'
 }
