@@ -1,5 +1,6 @@
 import Sqlite from 'better-sqlite3'
 import { OffpeakError } from '../core/errors.ts'
+import { checkIsOurs, migrate } from './migrations.ts'
 
 /** One connection: every use of it is one transaction, and every failure an `OffpeakError`. */
 export interface Connection {
@@ -14,12 +15,14 @@ export interface Connection {
 /** How long one writer waits for another. Writers hold the lock for milliseconds; this is for a machine that stalls. */
 const BUSY_TIMEOUT_MS = 15_000
 
-/** Opens a database file and sets what the promises rest on. */
+/** Opens a database file, sets what the promises rest on, and brings its schema up to date. */
 export function connect(file: string): Connection {
   let database: Sqlite.Database | undefined
   try {
     database = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
+    checkIsOurs(database, file)
     configure(database)
+    migrate(database, file)
     return connectionOver(database, file)
   } catch (error) {
     database?.close()

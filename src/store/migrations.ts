@@ -82,6 +82,26 @@ const MIGRATIONS: readonly ((database: Database) => void)[] = [
   },
 ]
 
+/** `offp`: tells a store of ours from every other SQLite file. */
+const APPLICATION_ID = 0x6f666670
+
+/** Refuses, before anything is changed, a database that is not ours or that a newer offpeak has written. */
+export function checkIsOurs(database: Database, file: string): void {
+  const [application, version, tables] = database.transaction(() => [
+    Number(database.pragma('application_id', { simple: true })),
+    versionOf(database),
+    database.prepare<[], number>('SELECT count(*) FROM sqlite_schema').pluck().get(),
+  ])()
+  const isNew = application === 0 && version === 0 && tables === 0
+  if (!isNew && application !== APPLICATION_ID) {
+    throw new OffpeakError(
+      'store-unusable',
+      `${file} is a database of another program: it was left alone, choose another path for the store.`,
+    )
+  }
+  if (version !== undefined && version > MIGRATIONS.length) throw tooNew(file, version)
+}
+
 /** Brings a store up to date. Safe with several processes at once: who comes second finds nothing left to do. */
 export function migrate(database: Database, file: string): void {
   if (versionOf(database) === MIGRATIONS.length) return
@@ -90,6 +110,7 @@ export function migrate(database: Database, file: string): void {
       const version = versionOf(database)
       if (version > MIGRATIONS.length) throw tooNew(file, version)
       for (const migration of MIGRATIONS.slice(version)) migration(database)
+      database.pragma(`application_id = ${APPLICATION_ID}`)
       database.pragma(`user_version = ${MIGRATIONS.length}`)
     })
     .immediate()

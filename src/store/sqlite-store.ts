@@ -4,7 +4,6 @@ import type { Store, StoredBody } from '../core/store.ts'
 import { connect, type Connection } from './connection.ts'
 import { intentsIn } from './intents.ts'
 import { prepareLocation } from './location.ts'
-import { migrate } from './migrations.ts'
 import { ownersIn } from './owners.ts'
 import { placingIn } from './placing.ts'
 import { purgeIn } from './purging.ts'
@@ -22,7 +21,6 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
   const { file, folder } = prepareLocation(options.path)
   const connection = connect(file)
   try {
-    connection.single(() => migrate(connection.database, file))
     return storeOver(connection, { location: file, folder })
   } catch (error) {
     connection.close()
