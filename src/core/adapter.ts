@@ -52,6 +52,13 @@ export type Found =
   { readonly kind: 'adopted'; readonly states: readonly BatchState[] } | { readonly kind: 'none' }
 
 /**
+ * What a refusal of an upload or a create means for its jobs.
+ * `account`: the key, its rights or its balance: nothing of this account will run now.
+ * `capacity`: no room at the moment: hold and try again. `too-large`: split. `invalid`: these jobs cannot run.
+ */
+export type Refusal = 'account' | 'capacity' | 'too-large' | 'invalid'
+
+/**
  * Everything we know about one provider. Stateless: no timers, environment, store or global fetch.
  * Unknown statuses mean still running; replies are parsed leniently, only the fields read here.
  */
@@ -76,6 +83,10 @@ export interface ProviderAdapter {
   match(head: RequestHead, path: string): Pick<Target, 'endpoint' | 'model'> | undefined
   /** Why this body cannot ride a batch, in a few words for a person; undefined when it can. */
   admit?(body: JsonObject, target: Target): string | undefined
+  /** How much of `limits.jobs` a body uses; 1 when absent. */
+  weigh?(body: JsonObject, target: Target): number
+  /** Error codes whose meaning the HTTP status does not tell. */
+  readonly refusals: Readonly<Record<string, Refusal>>
   /** One line of input, without its newline. */
   line(line: BatchLine): string
   /** Free and repeatable. Absent where rows travel inside `create`. */
@@ -91,8 +102,8 @@ export interface ProviderAdapter {
   find(intent: Intent, call: Call): Promise<Found>
   /** One state per handle the provider answered for; a handle it does not answer for is left out, and asked about again. */
   poll(handles: readonly BatchHandle[], call: Call): Promise<readonly BatchState[]>
-  /** Every row of every result channel, in any order. */
-  results(handle: BatchHandle, call: Call): AsyncIterable<JobResult>
+  /** Every row of every result channel, in any order, in groups as they arrive. */
+  results(handle: BatchHandle, call: Call): AsyncIterable<readonly JobResult[]>
   cancel(handle: BatchHandle, call: Call): Promise<void>
   /** Removes what the intent left in the provider's storage and nobody needs any more. */
   release?(handle: BatchHandle, call: Call): Promise<void>

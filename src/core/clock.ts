@@ -6,6 +6,8 @@ export interface Clock {
    * Calls `fire` once after `ms`; returns the undo. `hold: true` keeps the process alive until then.
    */
   after(ms: number, fire: () => void, options?: { readonly hold?: boolean }): () => void
+  /** Calls `fire` once the code now running, and whatever it started without waiting for the outside, is through. */
+  soon(fire: () => void): void
 }
 
 /** Resolves after `ms`, or as soon as `signal` aborts (it never rejects: the caller looks at the signal). */

@@ -60,6 +60,7 @@ export interface NewIntent {
   readonly root?: number | undefined
 }
 
+/** What is left out, or undefined, stays as it is. */
 export interface IntentChange {
   readonly state?: IntentState
   readonly upload?: JsonObject | undefined
@@ -108,13 +109,15 @@ export interface Store extends Disposable {
   enqueue(owner: number, jobs: readonly NewJob[], now: number): readonly Placement[]
   /** Takes queued jobs of this owner out of the store's queue: their callers left. Returns those that were still queued. */
   drop(owner: number, jobs: readonly JobId[]): readonly JobId[]
+  /** Jobs queued by an owner that is gone, or dropped by whoever queued them, become this owner's to queue. Returns those that did. */
+  reclaim(owner: number, jobs: readonly JobId[], now: number): readonly JobId[]
   status(jobs: readonly JobId[]): readonly JobStatus[]
-  /** A number that differs whenever another connection has written since the last look. */
+  /** A number that differs whenever somebody else, through another connection or this one, has changed what others wait for since the last look. */
   version(): number
 
   /**
    * tx1: claims queued jobs of this owner for a new intent (state `claimed`). Jobs no longer queued are left out.
-   * undefined when none was left.
+   * undefined when none was left. Throws, changing nothing, when a job belongs to another queue than the intent.
    */
   claim(owner: number, intent: NewIntent, jobs: readonly JobId[], now: number): Intent | undefined
   /** tx2–tx4 and every later change of an intent. False when the ref no longer owns it or (with `leaseAfter`) its owner's lease is not beyond that time. */
@@ -124,7 +127,7 @@ export interface Store extends Disposable {
   openIntents(filter?: { readonly account?: string; readonly owner?: number }): readonly Intent[]
   /** Intents of one root (itself included) that ended by refusal: `status` = 'failed'. */
   failedSplits(root: number): number
-  /** Takes over an open intent, if its owner's lease has run out; its jobs come along. Returns it with the new owner and epoch. */
+  /** Takes over an open intent, if its owner's lease has run out and the new owner's has not; its jobs come along. Returns it with the new owner and epoch. */
   takeOver(id: number, owner: number, now: number): Intent | undefined
   /** Bodies of the unsettled jobs of an intent in job order, read as they are asked for. */
   bodies(intent: number): Iterable<StoredBody>
@@ -136,7 +139,10 @@ export interface Store extends Disposable {
   /** Unsettled jobs of an intent go back to the queue, to this ref's owner. Returns those that did. */
   requeue(ref: IntentRef, jobs: readonly JobId[], how: Requeue): readonly JobId[]
 
-  /** Forgets answers older than this. Returns how many. */
+  /**
+   * Forgets jobs settled before this time, dropped ones made before it, queued ones whose owner has been gone since before it, and ended
+   * intents that have no jobs left. Submitted jobs stay. Returns how many jobs.
+   */
   purge(before: number): number
 }
 

@@ -1,0 +1,158 @@
+import PQueue from 'p-queue'
+import type { ProviderRequest } from '../core/adapter.ts'
+import { NetworkError, ProviderError } from '../core/errors.ts'
+import type { HeaderPair } from '../core/request.ts'
+import type { AccountCall } from './context.ts'
+
+/** How many of our own calls one origin sees at once. */
+const PER_ORIGIN = 8
+/** A reply that takes longer than this is not coming. Uploads and downloads are bounded by their idle time instead. */
+const REPLY_TIMEOUT_MS = 120_000
+const MAX_REDIRECTS = 5
+
+export interface CallerOptions {
+  /** Reaches the network past our own interception. */
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>
+  readonly now: () => number
+}
+
+/** Where and as whom an account's calls go. Held in memory only. */
+export interface Line {
+  readonly baseUrl: string
+  /** Query every call carries, with its question mark, or ''. */
+  readonly query: string
+  readonly headers: readonly HeaderPair[]
+}
+
+/** Makes our own HTTP calls: the caller's headers, a bound per origin, no retry of any kind. */
+export class Caller {
+  readonly #options: CallerOptions
+  readonly #origins = new Map<string, PQueue>()
+
+  constructor(options: CallerOptions) {
+    this.#options = options
+  }
+
+  line(line: Line): AccountCall {
+    const origin = new URL(line.baseUrl).origin
+    const queue = this.#origins.get(origin) ?? new PQueue({ concurrency: PER_ORIGIN })
+    this.#origins.set(origin, queue)
+    return {
+      baseUrl: line.baseUrl,
+      send: (request) => queue.add(() => this.#send(line, request)),
+      once: (writeAhead) => {
+        let sent = false
+        return {
+          baseUrl: line.baseUrl,
+          send: (request) =>
+            queue.add(async () => {
+              if (sent) throw new Error('a create call is sent once; its adapter tried a second time')
+              writeAhead()
+              sent = true
+              return await this.#send(line, request)
+            }),
+        }
+      },
+    }
+  }
+
+  async #send(line: Line, request: ProviderRequest): Promise<Response> {
+    const what = `${request.method} ${request.path}`
+    // An upload or a download takes as long as its bytes take.
+    const isTransfer = request.body instanceof FormData || request.path.endsWith('/content')
+    const init: RequestInit = {
+      method: request.method,
+      headers: [
+        ...line.headers.map(([name, value]): [string, string] => [name, value]),
+        ...Object.entries(request.headers ?? {}),
+      ],
+      redirect: 'manual',
+      ...(request.body === undefined ? {} : { body: request.body }),
+      ...(isTransfer ? {} : { signal: AbortSignal.timeout(REPLY_TIMEOUT_MS) }),
+    }
+    let response: Response
+    try {
+      response = await this.#follow(urlOf(line, request), init)
+    } catch (cause) {
+      throw new NetworkError(`${what}: ${reasonOf(cause)}`, { cause })
+    }
+    if (response.ok) return response
+    throw await refusal(response, what, this.#options.now())
+  }
+
+  /** A download may be redirected to storage elsewhere, which must not see the key. Nothing else is ever redirected. */
+  async #follow(url: string, init: RequestInit): Promise<Response> {
+    let response = await this.#options.fetch(url, init)
+    let from = url
+    for (let hop = 0; hop < MAX_REDIRECTS && init.method === 'GET' && isRedirect(response); hop += 1) {
+      const to = new URL(response.headers.get('location') ?? '', from)
+      await response.body?.cancel()
+      const { headers, ...bare } = init
+      const isSameOrigin = to.origin === new URL(from).origin
+      response = await this.#options.fetch(to.href, isSameOrigin && headers ? { ...bare, headers } : bare)
+      from = to.href
+    }
+    return response
+  }
+}
+
+function isRedirect(response: Response): boolean {
+  return [301, 302, 303, 307, 308].includes(response.status) && response.headers.has('location')
+}
+
+function urlOf(line: Line, request: ProviderRequest): string {
+  const query = new URLSearchParams(line.query)
+  for (const [name, value] of Object.entries(request.query ?? {})) query.set(name, value)
+  const text = query.toString()
+  return line.baseUrl + request.path + (text === '' ? '' : `?${text}`)
+}
+
+/** The innermost reason of a failed fetch: `ECONNREFUSED`, `other side closed`, … Never holds a header or a body. */
+export function reasonOf(error: unknown): string {
+  let innermost = error
+  while (innermost instanceof Error && innermost.cause instanceof Error) innermost = innermost.cause
+  if (!(innermost instanceof Error)) return 'unknown failure'
+  const code = 'code' in innermost && typeof innermost.code === 'string' ? innermost.code : undefined
+  return innermost.message || code || innermost.name
+}
+
+async function refusal(response: Response, what: string, now: number): Promise<ProviderError> {
+  // The status alone decides what happens; a body that breaks off takes nothing from it.
+  const body = await response.text().catch(() => '')
+  const { code, message } = readEnvelope(body)
+  const retryAfter = retryAfterMs(response.headers, now)
+  return new ProviderError(response.status, code, body, retryAfter, message ?? `${what}: HTTP ${response.status}`)
+}
+
+/** Reads `{"error": {"code" | "type", "message"}}`, the envelope most providers share; anything else has neither. */
+export function readEnvelope(body: unknown): { code: string | undefined; message: string | undefined } {
+  const none = { code: undefined, message: undefined }
+  let json = body
+  if (typeof body === 'string') {
+    try {
+      json = JSON.parse(body)
+    } catch {
+      return none
+    }
+  }
+  if (typeof json !== 'object' || json === null || !('error' in json)) return none
+  const { error } = json
+  if (typeof error === 'string') return { code: undefined, message: error }
+  if (typeof error !== 'object' || error === null) return none
+  const text = (key: string): string | undefined => {
+    const value: unknown = Reflect.get(error, key)
+    return typeof value === 'string' && value !== '' ? value : undefined
+  }
+  return { code: text('code') ?? text('type'), message: text('message') }
+}
+
+/** `retry-after-ms`, or `Retry-After` in seconds or as a date. */
+function retryAfterMs(headers: Headers, now: number): number | undefined {
+  const exact = Number(headers.get('retry-after-ms') ?? Number.NaN)
+  if (exact >= 0) return exact
+  const text = headers.get('retry-after')
+  if (text === null) return undefined
+  const seconds = Number(text)
+  const ms = Number.isNaN(seconds) ? Date.parse(text) - now : seconds * 1000
+  return ms >= 0 ? ms : undefined
+}

@@ -1,0 +1,54 @@
+import type { Clock } from '../core/clock.ts'
+import type { Store } from '../core/store.ts'
+
+export interface LeaseOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly pid: number
+  readonly settings: { readonly leaseMs: number }
+}
+
+/** Our standing in the store: renewed at a third of its length; entered anew when it ran out, as after a laptop slept. */
+export class Lease {
+  readonly #options: LeaseOptions
+  readonly #onLost: () => void
+  #owner: number
+  #stopTimer: () => void = () => {}
+
+  constructor(options: LeaseOptions, onLost: () => void) {
+    this.#options = options
+    this.#onLost = onLost
+    this.#owner = this.#enter()
+    this.#arm()
+  }
+
+  get owner(): number {
+    return this.#owner
+  }
+
+  stop(): void {
+    this.#stopTimer()
+  }
+
+  #enter(): number {
+    const { store, clock, pid, settings } = this.#options
+    const now = clock.now()
+    return store.enter({ pid, leaseUntil: now + settings.leaseMs }, now)
+  }
+
+  #arm(): void {
+    const { clock, settings } = this.#options
+    this.#stopTimer = clock.after(settings.leaseMs / 3, () => {
+      this.#renew()
+      this.#arm()
+    })
+  }
+
+  #renew(): void {
+    const { store, clock, settings } = this.#options
+    const now = clock.now()
+    if (store.renew(this.#owner, now + settings.leaseMs, now)) return
+    this.#owner = this.#enter()
+    this.#onLost()
+  }
+}

@@ -1,0 +1,146 @@
+import type { BatchState } from '../core/batch.ts'
+import { ProviderError } from '../core/errors.ts'
+import { backOffMs, nextPollMs } from '../core/poll-policy.ts'
+import { about, aboutBatch } from './about.ts'
+import { reasonOf } from './caller.ts'
+import { advance, type Account, type ManagerContext, type OpenBatch } from './context.ts'
+
+/** Polls that fall due within this of each other share a round. */
+const ROUND_SLACK_MS = 250
+
+interface Watched {
+  readonly batch: OpenBatch
+  dueAt: number
+  polls: number
+  failures: number
+  failingSince: number
+  isBusy: boolean
+}
+
+type Ended = BatchState & { phase: 'ended' }
+
+/** Asks about everything open: one timer, one round at a time per account, each batch at its own pace. A failed poll never fails a batch. */
+export class Poller {
+  readonly #context: ManagerContext
+  readonly #onEnded: (batch: OpenBatch, state: Ended) => void
+  readonly #watched = new Map<number, Watched>()
+  #stopTimer: () => void = () => {}
+  #timerAt = Number.POSITIVE_INFINITY
+
+  constructor(context: ManagerContext, onEnded: (batch: OpenBatch, state: Ended) => void) {
+    this.#context = context
+    this.#onEnded = onEnded
+  }
+
+  get open(): readonly OpenBatch[] {
+    return [...this.#watched.values()].map(({ batch }) => batch)
+  }
+
+  /** `isOld`: it may have ended long ago, so ask at once. */
+  watch(batch: OpenBatch, isOld = false): void {
+    const { clock } = this.#context
+    const dueAt = clock.now() + (isOld ? 0 : this.#pace(0))
+    this.#watched.set(batch.intent.id, { batch, dueAt, polls: 0, failures: 0, failingSince: 0, isBusy: false })
+    this.#arm()
+  }
+
+  unwatch(intent: number): void {
+    this.#watched.delete(intent)
+  }
+
+  stop(): void {
+    this.#stopTimer()
+    this.#watched.clear()
+    this.#timerAt = Number.POSITIVE_INFINITY
+  }
+
+  #pace(polls: number, retryAfterMs?: number): number {
+    const { settings, random } = this.#context
+    const pace = { intervalMs: settings.pollIntervalMs, maxIntervalMs: settings.maxPollIntervalMs }
+    return nextPollMs(polls, pace, random(), retryAfterMs)
+  }
+
+  #arm(): void {
+    const { clock } = this.#context
+    let next = Number.POSITIVE_INFINITY
+    for (const { dueAt, isBusy } of this.#watched.values()) if (!isBusy && dueAt < next) next = dueAt
+    if (next === this.#timerAt) return
+    this.#stopTimer()
+    this.#timerAt = next
+    if (next === Number.POSITIVE_INFINITY) return
+    this.#stopTimer = clock.after(Math.max(next - clock.now(), 0), () => {
+      this.#timerAt = Number.POSITIVE_INFINITY
+      this.#round()
+      this.#arm()
+    })
+  }
+
+  #round(): void {
+    const limit = this.#context.clock.now() + ROUND_SLACK_MS
+    const due = new Map<Account, Watched[]>()
+    for (const watched of this.#watched.values()) {
+      if (watched.isBusy || watched.dueAt > limit) continue
+      watched.isBusy = true
+      const { account } = watched.batch
+      const group = due.get(account) ?? []
+      group.push(watched)
+      due.set(account, group)
+    }
+    for (const [account, group] of due) void this.#ask(account, group)
+  }
+
+  async #ask(account: Account, group: readonly Watched[]): Promise<void> {
+    const handles = group.flatMap(({ batch }) => batch.intent.handle ?? [])
+    try {
+      const states = await account.adapter.poll(handles, account.call)
+      const byId = new Map(states.map((state) => [state.handle.id, state]))
+      for (const watched of group) {
+        const state = byId.get(watched.batch.intent.handle?.id ?? '')
+        if (state) this.#heard(watched, state)
+        else this.#failed(watched, undefined)
+      }
+    } catch (error) {
+      for (const watched of group) this.#failed(watched, error)
+    }
+    for (const watched of group) watched.isBusy = false
+    this.#arm()
+  }
+
+  #heard(watched: Watched, state: BatchState): void {
+    const { clock, emit, stopping } = this.#context
+    const { batch } = watched
+    if (this.#watched.get(batch.intent.id) !== watched || stopping.aborted) return
+    watched.failures = 0
+    watched.polls += 1
+    watched.dueAt = clock.now() + this.#pace(watched.polls, state.retryAfterMs)
+    const { handle, status, counts } = state
+    const before = batch.intent
+    // Counts alone are not worth a write to the disk: the next poll tells them again.
+    if (status !== before.status || state.phase === 'ended') {
+      if (!advance(this.#context, batch, { handle, status, counts })) return this.unwatch(batch.intent.id)
+    } else {
+      batch.intent = { ...before, counts }
+    }
+    if (status !== before.status || !sameCounts(counts, before.counts)) {
+      emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-progress', status })
+    }
+    if (state.phase !== 'ended') return
+    this.unwatch(batch.intent.id)
+    this.#onEnded(batch, state)
+  }
+
+  #failed(watched: Watched, error: unknown): void {
+    const { clock, emit, random } = this.#context
+    watched.failures += 1
+    if (watched.failures === 1) watched.failingSince = clock.now()
+    const retryInMs = backOffMs(watched.failures, random(), error instanceof ProviderError ? error.retryAfterMs : 0)
+    watched.dueAt = clock.now() + retryInMs
+    const reason = error === undefined ? 'the provider did not answer for this batch' : reasonOf(error)
+    const common = about(watched.batch.intent, clock.now())
+    emit({ ...common, type: 'provider-unreachable', doing: 'poll', since: watched.failingSince, reason, retryInMs })
+  }
+}
+
+function sameCounts(a: BatchState['counts'], b: BatchState['counts']): boolean {
+  return a?.total === b?.total && a?.completed === b?.completed && a?.failed === b?.failed
+}

@@ -1,0 +1,64 @@
+import { batchFit, type FlushLimits, type QueueSize } from '../core/flush-policy.ts'
+import type { JobId } from '../core/job.ts'
+import type { Reply } from '../core/reply.ts'
+import type { JobTarget } from '../core/store.ts'
+import type { Account } from './context.ts'
+
+/** What a job takes of a batch's limits. */
+export interface JobSize {
+  readonly bytes: number
+  readonly weight: number
+}
+
+/** Jobs waiting to share a batch: their ids and sizes only, their bodies are in the store. */
+export class JobQueue {
+  readonly account: Account
+  readonly target: JobTarget
+  readonly limits: FlushLimits
+  /** Not flushed before this: the provider has no room. */
+  heldUntil = 0
+  /** How often in a row it had no room. */
+  holds = 0
+  /** The provider refuses this account; callers are told at once until `until`. */
+  refusal: { readonly reply: Reply; readonly until: number } | undefined
+  #jobs: JobId[] = []
+  #bytes: number[] = []
+  #weights: number[] = []
+  #totalBytes = 0
+  #totalWeight = 0
+  #oldestAt = 0
+
+  constructor(account: Account, target: JobTarget, limits: FlushLimits) {
+    this.account = account
+    this.target = target
+    this.limits = limits
+  }
+
+  push(job: JobId, size: JobSize, now: number): void {
+    if (this.#jobs.length === 0) this.#oldestAt = now
+    this.#jobs.push(job)
+    this.#bytes.push(size.bytes)
+    this.#weights.push(size.weight)
+    this.#totalBytes += size.bytes
+    this.#totalWeight += size.weight
+  }
+
+  size(): QueueSize {
+    return {
+      jobs: this.#jobs.length,
+      bytes: this.#totalBytes,
+      weight: this.#totalWeight,
+      oldestAt: this.#oldestAt,
+    }
+  }
+
+  /** Takes out the jobs of the next batch, oldest first: as many as fit one. */
+  take(now: number): readonly JobId[] {
+    const fit = batchFit(this.#bytes, this.#weights, this.limits)
+    const taken = this.#jobs.splice(0, fit)
+    for (const bytes of this.#bytes.splice(0, fit)) this.#totalBytes -= bytes
+    for (const weight of this.#weights.splice(0, fit)) this.#totalWeight -= weight
+    this.#oldestAt = now
+    return taken
+  }
+}

@@ -1,0 +1,163 @@
+import type { JobId, Settlement } from '../core/job.ts'
+import type { Problem, Reply, Usage } from '../core/reply.ts'
+import type { JobStatus, Requeue } from '../core/store.ts'
+import { about } from './about.ts'
+import { readEnvelope } from './caller.ts'
+import type { ManagerContext, OpenBatch } from './context.ts'
+import { answerReply, problemAnswer } from './replies.ts'
+import type { Waiter, Waiters } from './waiters.ts'
+
+/** An outcome on its way to the store and to whoever waits for it. */
+export interface Outcome extends Settlement {
+  /** The body parsed, if it was. */
+  readonly json?: unknown
+  readonly usage?: Usage | undefined
+}
+
+/** How many failures a scope remembers, to answer an SDK's own retries of them. */
+const FAILURES_REMEMBERED = 10_000
+
+/** The only place where jobs end: first in the store, then for their callers. */
+export class Settler {
+  readonly #context: ManagerContext
+  readonly #waiters: Waiters
+  readonly #failures = new Map<string, Reply>()
+
+  constructor(context: ManagerContext, waiters: Waiters) {
+    this.#context = context
+    this.#waiters = waiters
+  }
+
+  /**
+   * The failure this scope already told somebody who asked exactly this. SDKs and frameworks retry some failures with nothing
+   * to mark it; a second batch would fail the same way a day later.
+   */
+  knownFailure(fingerprint: string): Reply | undefined {
+    return this.#failures.get(fingerprint)
+  }
+
+  /** Settles jobs of a batch. Rows settled before, or taken over by another process, change nothing. */
+  settle(batch: OpenBatch, outcomes: readonly Outcome[]): number {
+    if (outcomes.length === 0) return 0
+    const { store, clock } = this.#context
+    const settled = store.settle(batch.ref, outcomes, clock.now())
+    if (settled.length === outcomes.length) {
+      for (const outcome of outcomes) this.#tell(batch, outcome)
+      return settled.length
+    }
+    const ours = new Set(settled)
+    // `delete` tells the first row of a job from its duplicates.
+    for (const outcome of outcomes) if (ours.delete(outcome.job)) this.#tell(batch, outcome)
+    return settled.length
+  }
+
+  /** Settles jobs with a refusal worded by offpeak. */
+  settleWith(batch: OpenBatch, jobs: readonly JobId[], problem: Problem): void {
+    const answer = problemAnswer(batch.account.adapter, problem)
+    this.settle(
+      batch,
+      jobs.map((job) => ({ ...answer, job })),
+    )
+  }
+
+  /**
+   * Jobs of a batch go back to the store's queue. Returns those somebody waits for: the caller queues them. The others are taken out:
+   * nobody would collect what they cost.
+   */
+  sendBack(batch: OpenBatch, jobs: readonly JobId[], reason: string, how: Requeue): readonly JobId[] {
+    if (jobs.length === 0) return []
+    const { store, clock, emit, owner } = this.#context
+    const returned = store.requeue(batch.ref, jobs, how)
+    const wanted = returned.filter((job) => this.#waiters.has(job))
+    if (wanted.length < returned.length) {
+      store.drop(
+        owner(),
+        returned.filter((job) => !this.#waiters.has(job)),
+      )
+    }
+    for (const job of wanted) {
+      emit({
+        ...about(batch.intent, clock.now()),
+        type: 'request-requeued',
+        job,
+        reason,
+        possiblyBilled: how.possiblyBilled ?? false,
+      })
+    }
+    return wanted
+  }
+
+  /** Callers are answered while their jobs stay as they are in the store, for a later run. */
+  turnAway(jobs: Iterable<JobId>, replyFor: (waiter: Waiter, job: JobId) => Reply, reason: string): void {
+    const { clock, emit } = this.#context
+    for (const job of jobs) {
+      for (const waiter of this.#waiters.take(job)) {
+        const reply = replyFor(waiter, job)
+        emit({
+          ...about(waiter.queue.target, clock.now()),
+          type: 'request-settled',
+          job,
+          status: reply.status,
+          batch: undefined,
+          usage: undefined,
+          reason,
+        })
+        waiter.resolve(reply)
+      }
+    }
+  }
+
+  /** A job that another scope or process settled. */
+  deliver({ job, answer, batch }: JobStatus): void {
+    if (!answer) return
+    for (const waiter of this.#waiters.take(job)) {
+      const { adapter } = waiter.queue.account
+      const reply = answerReply(adapter, answer, { job, batch, cache: 'hit' })
+      if (answer.status >= 400) this.#remember(waiter.fingerprint, reply)
+      const { clock, emit } = this.#context
+      emit({
+        ...about(waiter.queue.target, clock.now()),
+        type: 'request-settled',
+        job,
+        status: answer.status,
+        batch,
+        usage: undefined,
+        reason: answer.status >= 400 ? (readEnvelope(answer.body).code ?? `http-${answer.status}`) : undefined,
+      })
+      waiter.resolve(reply)
+    }
+  }
+
+  #tell(batch: OpenBatch, outcome: Outcome): void {
+    const { clock, emit } = this.#context
+    const { intent, account } = batch
+    const waiters = this.#waiters.take(outcome.job)
+    const isFailure = outcome.status >= 400
+    emit({
+      ...about(intent, clock.now()),
+      type: 'request-settled',
+      job: outcome.job,
+      status: outcome.status,
+      batch: intent.handle?.id,
+      usage: outcome.usage,
+      reason: isFailure ? (readEnvelope(outcome.json ?? outcome.body).code ?? `http-${outcome.status}`) : undefined,
+    })
+    let json = outcome.json
+    for (const waiter of waiters) {
+      const reply = answerReply(
+        account.adapter,
+        outcome,
+        { job: outcome.job, batch: intent.handle?.id, cache: 'miss' },
+        json,
+      )
+      // The parsed body is one reader's own.
+      json = undefined
+      if (isFailure) this.#remember(waiter.fingerprint, { ...reply, json: undefined })
+      waiter.resolve(reply)
+    }
+  }
+
+  #remember(fingerprint: string, reply: Reply): void {
+    if (this.#failures.size < FAILURES_REMEMBERED) this.#failures.set(fingerprint, reply)
+  }
+}

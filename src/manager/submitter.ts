@@ -1,0 +1,285 @@
+import PQueue from 'p-queue'
+import type { Refusal } from '../core/adapter.ts'
+import type { BatchState } from '../core/batch.ts'
+import { sleep } from '../core/clock.ts'
+import { NetworkError, OffpeakError, ProviderError } from '../core/errors.ts'
+import type { JobId } from '../core/job.ts'
+import { backOffMs } from '../core/poll-policy.ts'
+import type { IntentChange } from '../core/store.ts'
+import { about, aboutBatch } from './about.ts'
+import { reasonOf } from './caller.ts'
+import { advance, OpenBatch, type ManagerContext, type QueueAgain } from './context.ts'
+import type { JobQueue } from './queue.ts'
+import type { Recovery } from './recovery.ts'
+import { answerReply } from './replies.ts'
+import type { Settler } from './settler.ts'
+import { spool } from './spool.ts'
+import type { Waiters } from './waiters.ts'
+
+/** Batches being uploaded or created at once. More would only share the same line. */
+const AT_ONCE = 4
+/** How long callers of a refused account are told so without asking the provider again. */
+const REFUSAL_MS = 60_000
+const LONGEST_HOLD_MS = 15 * 60_000
+
+export interface SubmitterParts {
+  readonly context: ManagerContext
+  readonly settler: Settler
+  readonly waiters: Waiters
+  readonly recovery: Recovery
+  readonly queueAgain: QueueAgain
+  /** Takes over a batch once the provider has it. */
+  readonly watch: (batch: OpenBatch) => void
+  readonly newTag: () => string
+  /** Runs work that the scope waits for before it is over. */
+  readonly track: (work: () => Promise<void>) => Promise<void>
+}
+
+/** Another owner has the intent, or the lease ran out: whatever comes next is theirs to do. */
+class LostIntent extends Error {}
+/** The scope stopped before the create left. */
+class Stopped extends Error {}
+
+/**
+ * The submission protocol: intent, upload, write-ahead, create, batch id, each durable before the next begins. Whatever state an
+ * intent was found in, the same loop carries it on, so resuming is starting.
+ */
+export class Submitter {
+  readonly #parts: SubmitterParts
+  readonly #context: ManagerContext
+  readonly #line = new PQueue({ concurrency: AT_ONCE })
+
+  constructor(parts: SubmitterParts) {
+    this.#parts = parts
+    this.#context = parts.context
+  }
+
+  /** tx1, then everything that follows. Resolves when the batch is with the provider, or will never be. */
+  async submit(queue: JobQueue, jobs: readonly JobId[], reason: string, root?: number): Promise<void> {
+    const { store, clock, emit, settings, owner } = this.#context
+    const { target, account } = queue
+    const { completionWindow: window, metadata } = settings
+    const intent = store.claim(
+      owner(),
+      { tag: this.#parts.newTag(), target, window, metadata, root },
+      jobs,
+      clock.now(),
+    )
+    if (!intent) return
+    emit({ ...aboutBatch(intent, clock.now()), type: 'batch-submitting', reason })
+    await this.carryOn(new OpenBatch(intent, account))
+  }
+
+  /** Carries an intent on from wherever it stands. */
+  carryOn(batch: OpenBatch): Promise<void> {
+    return this.#parts.track(() => this.#line.add(() => this.#carryOn(batch)))
+  }
+
+  /** Jobs of a batch that had no room wait, longer each time, and go out again. */
+  hold(batch: OpenBatch, jobs: readonly JobId[], reason: string): void {
+    const { clock, settings } = this.#context
+    const wanted = this.#parts.settler.sendBack(batch, jobs, reason, { counted: false })
+    for (const job of wanted) {
+      const queue = this.#parts.waiters.first(job)?.queue
+      if (!queue || queue.heldUntil > clock.now()) continue
+      queue.heldUntil = clock.now() + Math.min(settings.maxPollIntervalMs * 2 ** queue.holds, LONGEST_HOLD_MS)
+      queue.holds += 1
+    }
+    this.#parts.queueAgain(wanted)
+  }
+
+  /** Jobs of a batch go out again as several. */
+  split(batch: OpenBatch, groups: readonly (readonly JobId[])[], reason: string): void {
+    const { settler, waiters, track } = this.#parts
+    for (const group of groups) {
+      const wanted = settler.sendBack(batch, group, reason, { counted: false })
+      const queue = wanted[0] === undefined ? undefined : waiters.first(wanted[0])?.queue
+      if (queue) void track(() => this.submit(queue, wanted, 'split', batch.intent.root))
+    }
+  }
+
+  async #carryOn(batch: OpenBatch): Promise<void> {
+    let failures = 0
+    let since = 0
+    for (;;) {
+      const { state } = batch.intent
+      try {
+        if (state === 'created') return this.#parts.watch(batch)
+        if (state === 'ended' || state === 'abandoned') return
+        if (state === 'creating') {
+          if (!(await this.#parts.recovery.resolve(batch))) return
+          continue
+        }
+        if (this.#context.stopping.aborted) return this.#letGo(batch)
+        if (state === 'claimed') await this.#upload(batch)
+        else await this.#create(batch)
+        failures = 0
+      } catch (error) {
+        if (error instanceof LostIntent) return
+        if (error instanceof Stopped) return this.#letGo(batch)
+        const refusal = error instanceof ProviderError ? refusalOf(batch, error) : undefined
+        if (error instanceof ProviderError && refusal !== undefined && refusal !== 'capacity') {
+          return this.#refused(batch, refusal, error)
+        }
+        // What is no failure of the provider's or of the way to it is a fault of ours.
+        if (!(error instanceof ProviderError || error instanceof NetworkError)) throw error
+        failures += 1
+        if (failures === 1) since = this.#context.clock.now()
+        await this.#backOff(batch, error, failures, since)
+      }
+    }
+  }
+
+  async #upload(batch: OpenBatch): Promise<void> {
+    const { adapter, call } = batch.account
+    if (!adapter.upload) return this.#mustAdvance(batch, { state: 'uploaded' })
+    await using spooled = await spool(this.#context.store, adapter, batch.intent)
+    const upload = await adapter.upload(batch.intent, spooled.input, call)
+    this.#mustAdvance(batch, { state: 'uploaded', upload })
+  }
+
+  async #create(batch: OpenBatch): Promise<void> {
+    const { store, clock, emit, stopping } = this.#context
+    const { adapter, call } = batch.account
+    await using opened = new AsyncDisposableStack()
+    let isAway = false
+    const writeAhead = (): void => {
+      if (stopping.aborted) throw new Stopped()
+      const now = clock.now()
+      this.#mustAdvance(batch, { state: 'creating', creatingAt: now }, now)
+      isAway = true
+    }
+    let created: BatchState
+    try {
+      const input = async () => opened.use(await spool(store, adapter, batch.intent)).input
+      created = await adapter.create(batch.intent, batch.intent.upload, input, call.once(writeAhead))
+    } catch (error) {
+      if (!isAway) throw error
+      if (!isDefinite(error)) {
+        this.#sayUnreachable(batch, 'create', error, clock.now(), 0)
+        return
+      }
+      this.#mustAdvance(batch, { state: 'uploaded' })
+      throw error
+    }
+    const { handle, status, counts } = created
+    this.#mustAdvance(batch, { state: 'created', handle, status, counts, submittedAt: clock.now() })
+    emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-submitted' })
+  }
+
+  /** The intent is over: its jobs go out again in other batches, or are told why they cannot. */
+  #refused(batch: OpenBatch, refusal: Exclude<Refusal, 'capacity'>, error: ProviderError): void {
+    const { store, clock, emit } = this.#context
+    const { settler } = this.#parts
+    const jobs = store.unsettled(batch.intent.id).map(({ job }) => job)
+    const canSplit = refusal === 'too-large' && jobs.length > 1
+    const reason = error.code ?? `http-${error.status}`
+    emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-failed', reason, willRetry: canSplit })
+    if (canSplit) {
+      const middle = jobs.length >> 1
+      this.split(batch, [jobs.slice(0, middle), jobs.slice(middle)], reason)
+    } else if (refusal === 'account') {
+      this.#turnAway(batch, jobs, error, reason)
+    } else {
+      settler.settle(
+        batch,
+        jobs.map((job) => ({
+          job,
+          status: asRefusalStatus(error.status),
+          requestId: undefined,
+          body: bodyOf(batch, error),
+        })),
+      )
+    }
+    this.#abandon(batch)
+  }
+
+  /** The account is refused: callers hear it now, the jobs stay stored for a run whose key works. */
+  #turnAway(batch: OpenBatch, jobs: readonly JobId[], error: ProviderError, reason: string): void {
+    const { clock } = this.#context
+    const { adapter } = batch.account
+    const answer = { status: error.status, requestId: undefined, body: bodyOf(batch, error) }
+    const waiting = this.#parts.settler.sendBack(batch, jobs, reason, { counted: false })
+    this.#parts.settler.turnAway(
+      waiting,
+      ({ queue }, job) => {
+        const reply = answerReply(adapter, answer, { job, batch: undefined, cache: 'miss' })
+        queue.refusal = { reply, until: clock.now() + REFUSAL_MS }
+        return reply
+      },
+      reason,
+    )
+  }
+
+  /** The scope stops before anything was billed: the jobs go back to the store. */
+  #letGo(batch: OpenBatch): void {
+    const jobs = this.#context.store.unsettled(batch.intent.id).map(({ job }) => job)
+    this.#parts.settler.sendBack(batch, jobs, 'scope-closed', { counted: false })
+    this.#abandon(batch)
+  }
+
+  #abandon(batch: OpenBatch): void {
+    const { store, clock } = this.#context
+    store.advance(batch.ref, { state: 'abandoned', endedAt: clock.now() })
+  }
+
+  async #backOff(batch: OpenBatch, error: unknown, failures: number, since: number): Promise<void> {
+    const { clock, random, stopping } = this.#context
+    const retryAfter = error instanceof ProviderError ? error.retryAfterMs : undefined
+    const retryInMs = backOffMs(failures, random(), retryAfter)
+    this.#sayUnreachable(batch, batch.intent.state === 'claimed' ? 'upload' : 'create', error, since, retryInMs)
+    await sleep(clock, retryInMs, { signal: stopping })
+  }
+
+  #sayUnreachable(batch: OpenBatch, doing: string, error: unknown, since: number, retryInMs: number): void {
+    const { clock, emit } = this.#context
+    const common = about(batch.intent, clock.now())
+    emit({ ...common, type: 'provider-unreachable', doing, since, reason: reasonOf(error), retryInMs })
+  }
+
+  #mustAdvance(batch: OpenBatch, change: IntentChange, leaseAfter?: number): void {
+    if (!advance(this.#context, batch, change, leaseAfter)) throw new LostIntent()
+  }
+}
+
+/** Whether a failed create certainly created nothing. */
+function isDefinite(error: unknown): error is ProviderError {
+  // 408: the server gave up waiting for a request it may have had whole.
+  return error instanceof ProviderError && error.status < 500 && error.status !== 408
+}
+
+/** What a refusal means; undefined when trying again later is all there is to do. */
+function refusalOf(batch: OpenBatch, error: ProviderError): Refusal | undefined {
+  const known = error.code === undefined ? undefined : batch.account.adapter.refusals[error.code]
+  if (known) return known
+  const { status } = error
+  if (status === 401 || status === 403) return 'account'
+  if (status === 413) return 'too-large'
+  if (status === 429) return 'capacity'
+  if (status === 408 || status === 409 || status === 425 || status >= 500) return undefined
+  return 'invalid'
+}
+
+/** A refusal reaches SDKs as an error whatever the provider called it. */
+function asRefusalStatus(status: number): number {
+  return status >= 400 ? status : 400
+}
+
+/** The provider's own body, if an SDK can read it; else its words in the provider's envelope. */
+function bodyOf(batch: OpenBatch, error: ProviderError): string {
+  try {
+    const json: unknown = JSON.parse(error.body)
+    if (typeof json === 'object' && json !== null) return error.body
+  } catch {
+    // Not JSON: a proxy's page, say.
+  }
+  const { adapter } = batch.account
+  return adapter.envelope({ status: error.status, code: error.code ?? `http_${error.status}`, message: error.message })
+}
+
+/** For messages of faults that are ours, not a provider's. */
+export function faultMessage(error: unknown): { code: string; message: string } {
+  const code = error instanceof OffpeakError ? error.code.replaceAll('-', '_') : 'internal_error'
+  const message = error instanceof Error ? error.message : 'unknown failure'
+  return { code, message: `offpeak: ${message}` }
+}

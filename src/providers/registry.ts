@@ -1,0 +1,56 @@
+import type { ProviderAdapter } from '../core/adapter.ts'
+import type { RequestHead, Target } from '../core/request.ts'
+import { openai } from './openai.ts'
+
+/** Every provider offpeak knows. Adding one: its file, and its name here. */
+export const adapters: readonly ProviderAdapter[] = [openai]
+
+/** Further base URLs per provider, e.g. `{ openai: ['http://127.0.0.1:9911/v1'] }`. */
+export type BaseUrls = Readonly<Record<string, readonly string[]>>
+
+export type Match = (head: RequestHead) => Target | undefined
+
+interface Base {
+  readonly adapter: ProviderAdapter
+  /** `https://api.openai.com` */
+  readonly origin: string
+  /** `/v1`, without a slash at its end. */
+  readonly prefix: string
+}
+
+/** How many distinct URLs are remembered; programs call a handful. */
+const MEMORY = 500
+
+/** Tells which requests are a provider's, by host and then path, from base URLs known or configured. A look-alike host is no provider. */
+export function createMatch(known: readonly ProviderAdapter[], baseUrls: BaseUrls): Match {
+  const bases = known
+    .flatMap((adapter) => [...(baseUrls[adapter.name] ?? []), ...adapter.bases].map((url) => toBase(adapter, url)))
+    // The most particular prefix first: one gateway may serve several providers.
+    .sort((a, b) => b.prefix.length - a.prefix.length)
+  const remembered = new Map<string, Target | undefined>()
+
+  return (head) => {
+    const key = `${head.method} ${head.url}`
+    if (remembered.has(key)) return remembered.get(key)
+    const target = findTarget(bases, head)
+    if (remembered.size >= MEMORY) remembered.clear()
+    remembered.set(key, target)
+    return target
+  }
+}
+
+function toBase(adapter: ProviderAdapter, text: string): Base {
+  const url = new URL(text)
+  return { adapter, origin: url.origin, prefix: url.pathname.replace(/\/+$/, '') }
+}
+
+function findTarget(bases: readonly Base[], head: RequestHead): Target | undefined {
+  const url = URL.parse(head.url)
+  if (!url || url.username || url.password) return undefined
+  for (const { adapter, origin, prefix } of bases) {
+    if (url.origin !== origin || !url.pathname.startsWith(`${prefix}/`)) continue
+    const matched = adapter.match(head, url.pathname.slice(prefix.length))
+    if (matched) return { provider: adapter.name, baseUrl: origin + prefix, query: url.search, ...matched }
+  }
+  return undefined
+}

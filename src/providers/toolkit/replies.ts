@@ -1,0 +1,24 @@
+import type { ZodType } from 'zod'
+import { NetworkError } from '../../core/errors.ts'
+
+/** A reply's JSON, or a NetworkError: a 2xx that cannot be read leaves open what happened. */
+export async function readReply<T>(response: Response, schema: ZodType<T>): Promise<T> {
+  let json: unknown
+  try {
+    json = JSON.parse(await response.text())
+  } catch (cause) {
+    throw new NetworkError(`the reply (HTTP ${response.status}) is not whole JSON`, { cause })
+  }
+  const parsed = schema.safeParse(json)
+  if (!parsed.success) {
+    throw new NetworkError(
+      `the reply (HTTP ${response.status}) lacks ${parsed.error.issues.map(({ path }) => path.join('.')).join(', ')}`,
+    )
+  }
+  return parsed.data
+}
+
+/** Reads a body to its end and forgets it, so that its connection is free again. */
+export async function discard(response: Response): Promise<void> {
+  await response.body?.cancel()
+}
