@@ -8,7 +8,12 @@ export type Bytes = Uint8Array<ArrayBuffer>
 /** What reading a body came to. `drained` stands in for a body that cannot be read, or relied on, a second time. */
 export type Captured =
   | { readonly kind: 'json'; readonly text: string; readonly json: JsonObject; readonly drained?: Bytes | undefined }
-  | { readonly kind: 'unfit'; readonly reason: PassReason; readonly detail: string; readonly drained?: Bytes | undefined }
+  | {
+      readonly kind: 'unfit'
+      readonly reason: PassReason
+      readonly detail: string
+      readonly drained?: Bytes | undefined
+    }
 
 /** The headers that say how to read a body. */
 export interface BodyHeaders {

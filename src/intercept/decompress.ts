@@ -16,7 +16,7 @@ const DECODERS: Readonly<Record<string, (bytes: Uint8Array) => Promise<Uint8Arra
 /** Undoes a `content-encoding`, last coding first. Rejects when it cannot. */
 export async function decompress(bytes: Uint8Array, encoding: string): Promise<Uint8Array> {
   let decoded = bytes
-  for (const coding of encoding.toLowerCase().split(',').reverse()) {
+  for (const coding of encoding.toLowerCase().split(',').toReversed()) {
     const decode = DECODERS[coding.trim()]
     if (!decode) throw new TypeError(`unknown content-encoding: ${coding.trim()}`)
     decoded = await decode(decoded)

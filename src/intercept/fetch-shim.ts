@@ -109,7 +109,8 @@ function submit(found: Found, captured: Captured & { kind: 'json' }): Promise<Re
 
 /** undefined: nothing we know how to read. */
 function headOf([input, init]: FetchCall): RequestHead | undefined {
-  const url = typeof input === 'string' ? input : input instanceof URL ? input.href : isRequest(input) ? input.url : undefined
+  const url =
+    typeof input === 'string' ? input : input instanceof URL ? input.href : isRequest(input) ? input.url : undefined
   if (url === undefined) return undefined
   const method: unknown = init?.method ?? (isRequest(input) ? input.method : 'GET')
   return typeof method === 'string' ? { method: method.toUpperCase(), url } : undefined

@@ -9,6 +9,15 @@ const BAD_VALUE = /[\0\r\n]|[^\0-\xff]/
  * undefined: there is one that only the native call can refuse in the words the caller expects.
  */
 export function headerPairs(source: unknown): HeaderPair[] | undefined {
+  try {
+    return readPairs(source)
+  } catch {
+    // Nothing is lost: what we cannot even read, the native call refuses.
+    return undefined
+  }
+}
+
+function readPairs(source: unknown): HeaderPair[] | undefined {
   if (source === undefined || source === null) return []
   if (typeof source !== 'object') return undefined
   // A Headers has checked and lower-cased its content already.

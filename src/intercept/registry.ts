@@ -37,6 +37,10 @@ interface Registry {
   readonly nets: WeakSet<object>
   /** Calls whose answer is still to come. Held here because nothing else need hold them, and a collected call loses its abort. */
   readonly pending: Set<object>
+  /** How many calls the dispatcher net holds, by what they say. */
+  readonly held: Map<string, number>
+  /** Present once `Request.prototype.signal` is shielded: the getter it had, and whether any fetch has come by the new one. */
+  shield: { readonly read: (request: Request) => AbortSignal; worked: boolean } | undefined
 }
 
 const SLOT = Symbol.for('offpeak.registry.v1')
@@ -52,6 +56,8 @@ function shared(): Registry {
     below: globalThis.fetch,
     nets: new WeakSet(),
     pending: new Set(),
+    held: new Map(),
+    shield: undefined,
   })
 }
 

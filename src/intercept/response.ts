@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { Reply } from '../core/reply.ts'
 import { isDisturbed } from './drain.ts'
 
@@ -40,7 +41,7 @@ class LateResponse extends BareResponse implements Response {
   }
 
   get statusText(): string {
-    return ''
+    return STATUS_CODES[this.#reply.status] ?? ''
   }
 
   get url(): string {

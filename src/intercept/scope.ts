@@ -3,6 +3,7 @@ import { type Dispatch, dispatchInto, wrapDispatchers } from './dispatcher-net.t
 import { type Fetch, fetchInto } from './fetch-shim.ts'
 import { install } from './install.ts'
 import { activeScope, bypass, type Frame, openFrame, type OpenScope, registry } from './registry.ts'
+import { raiseShield } from './signal-shield.ts'
 
 export type { Batcher } from './batcher.ts'
 export { bypass } from './registry.ts'
@@ -30,9 +31,17 @@ export interface InterceptionScope {
   dispatch(next: Dispatch): Dispatch
 }
 
+/** Where a public scope keeps its interception, for entries such as `offpeak/undici`. Shared by all copies of the package. */
+export const INTERCEPTION: unique symbol = Symbol.for('offpeak.interception.v1')
+
+export interface Intercepting {
+  readonly [INTERCEPTION]: InterceptionScope
+}
+
 export function openScope(batcher: Batcher, options: InterceptionOptions): InterceptionScope {
   install()
   wrapDispatchers()
+  raiseShield()
   const scope: OpenScope = { batcher, timeouts: options.timeouts, closed: false }
   registry.open.push(scope)
   return options.kind === 'process' ? processScope(scope) : contextScope(scope)
