@@ -2,7 +2,7 @@ import type { BatchSnapshot, RequestCounts, Snapshot } from '../core/snapshot.ts
 import { fitLine, fitPieces, lineWidth, type Piece } from './fit.ts'
 import { formatCount, formatDuration, formatPlural, formatTimeOfDay, formatUsd } from './format.ts'
 import { type Glyphs, glyphs, type Look, paint } from './style.ts'
-import type { Trouble } from './troubles.ts'
+import { isBusy, NO_ROOM, type Trouble } from './troubles.ts'
 import { padEnd, padStart, printable, textWidth, truncate } from './width.ts'
 
 /** What the block shows beside the snapshot. */
@@ -203,15 +203,14 @@ function remarks(row: Row, room: number, frame: Frame): string {
   return kept.map((piece) => `  ${paint(piece.text, piece.tone, frame)}`).join('')
 }
 
-/** Providers that ask for patience are there; they are only busy. */
-const BUSY = /\b(429|rate|limit|quota|too many|capacity|overloaded)\b|rate_limit|limit_exceeded/i
-
 /** In words, without anything of the frame: the log says the same. */
-export function troubleText(trouble: Trouble, now: number): string {
+export function troubleText(trouble: Omit<Trouble, 'until'>, now: number): string {
+  const { retryAt } = trouble
   const provider = printable(trouble.provider)
-  const next = trouble.retryAt > now ? `, next try in ${formatDuration(trouble.retryAt - now + 999)}` : ''
+  const next = retryAt !== undefined && retryAt > now ? `, next try in ${formatDuration(retryAt - now + 999)}` : ''
   const since = formatTimeOfDay(trouble.since)
-  if (BUSY.test(trouble.reason)) return `${provider} asks us to slow down since ${since}${next}`
+  if (trouble.doing === NO_ROOM) return `${provider} has had no room for more since ${since}; the rest waits here`
+  if (isBusy(trouble.reason)) return `${provider} has asked us to slow down since ${since}${next}`
   return `${provider} unreachable since ${since}${next}`
 }
 

@@ -6,7 +6,7 @@ import type { PassReason } from '../core/request.ts'
 import type { RequestCounts, Snapshot } from '../core/snapshot.ts'
 import { type Failures, failureTallies, tallyFailure } from './failures.ts'
 import { createJobSet, type JobSet, PENDING, SETTLED, UNSEEN } from './job-set.ts'
-import { clearTrouble, noteTrouble, type Troubles } from './troubles.ts'
+import { clearTrouble, isBusy, NO_ROOM, noteNoRoom, noteTrouble, type Troubles } from './troubles.ts'
 
 /** One intent and its batch. */
 interface BatchProgress {
@@ -177,6 +177,9 @@ function advance(before: BatchCounts | undefined, now: BatchCounts): BatchCounts
 }
 
 function reduceBatch(progress: Progress, event: Exclude<BatchEvent, { type: 'rows-missing' }>): void {
+  const known = progress.batches.get(event.intent)?.id
+  // A twin of the intent's batch: created by an ambiguous call, found later and cancelled.
+  if (event.type === 'batch-cancelled' && known !== undefined && event.id !== known) return
   const batch = batchOf(progress, event)
   switch (event.type) {
     case 'batch-submitting':
@@ -188,7 +191,8 @@ function reduceBatch(progress: Progress, event: Exclude<BatchEvent, { type: 'row
       return
     case 'batch-submitted':
       batch.state = 'submitted'
-      clearTrouble(progress.troubles, event.provider, 'upload', 'create', 'find')
+      batch.absent = false
+      clearTrouble(progress.troubles, event.provider, 'upload', 'create', 'find', NO_ROOM)
       return
     case 'batch-progress':
       batch.state = event.status
@@ -212,6 +216,7 @@ function reduceBatch(progress: Progress, event: Exclude<BatchEvent, { type: 'row
       end(batch, 'failed', event.at)
       // Its jobs are requeued or settled next, one by one; should the same intent be sent again, it claims them anew.
       batch.claimed = false
+      if (event.willRetry && isBusy(event.reason)) noteNoRoom(progress.troubles, event)
       return
     case 'batch-cancelled':
       end(batch, 'cancelled', event.at)
