@@ -1,0 +1,98 @@
+import type { Json, JsonObject } from '../../../core/request.ts'
+import { digestText } from '../../digest.ts'
+import { tokensOf, type Endpoint } from '../endpoint.ts'
+import { invalidRequest } from '../envelope.ts'
+
+const MAX_INPUTS = 2048
+const MAX_DIMENSIONS = 3072
+
+export const embeddings: Endpoint = {
+  path: '/v1/embeddings',
+  defaultModel: undefined,
+  check({ input, dimensions, encoding_format: encoding }) {
+    if (input === undefined || input === null) {
+      return invalidRequest("Missing required parameter: 'input'.", 'input', 'missing_required_parameter')
+    }
+    const inputs = inputsOf(input)
+    if (inputs.length === 0 || inputs.some((one) => one === '' || (typeof one !== 'string' && !Array.isArray(one)))) {
+      return invalidRequest("'$.input' is invalid. Please check the API reference.", 'input')
+    }
+    if (inputs.length > MAX_INPUTS) return invalidRequest(`'$.input' has more than ${MAX_INPUTS} items.`, 'input')
+    const size = dimensions ?? 1
+    if (typeof size !== 'number' || !Number.isInteger(size) || size < 1 || size > MAX_DIMENSIONS) {
+      return invalidRequest(`Invalid 'dimensions': expected an integer from 1 to ${MAX_DIMENSIONS}.`, 'dimensions')
+    }
+    if (encoding !== undefined && encoding !== 'float' && encoding !== 'base64') {
+      return invalidRequest("Invalid 'encoding_format': expected 'float' or 'base64'.", 'encoding_format')
+    }
+    return undefined
+  },
+  prompt: ({ input }) => inputsOf(input).map(inputText).join('\n'),
+  answer(body, { model }) {
+    const inputs = inputsOf(body['input'])
+    const encode = body['encoding_format'] === 'base64' ? base64 : (vector: Float32Array) => Array.from(vector, shorten)
+    const tokens = inputs.reduce<number>((sum, input) => sum + inputTokens(input), 0)
+    return {
+      object: 'list',
+      data: inputs.map((input, index) => ({
+        object: 'embedding',
+        index,
+        embedding: encode(vectorOf(inputText(input), dimensionsOf(body, model))),
+      })),
+      model,
+      usage: { prompt_tokens: tokens, total_tokens: tokens },
+    }
+  },
+  events: undefined,
+}
+
+/** How many texts a row embeds: OpenAI limits these over a whole batch. */
+export function embeddingInputs(body: JsonObject): number {
+  return inputsOf(body['input']).length
+}
+
+/** One string, several, one list of tokens, or several. */
+function inputsOf(input: Json | undefined): readonly Json[] {
+  if (input === undefined || input === null) return []
+  return Array.isArray(input) && typeof input[0] !== 'number' ? input : [input]
+}
+
+function inputText(input: Json): string {
+  return typeof input === 'string' ? input : JSON.stringify(input)
+}
+
+function inputTokens(input: Json): number {
+  return Array.isArray(input) ? input.length : tokensOf(inputText(input))
+}
+
+function dimensionsOf({ dimensions }: JsonObject, model: string): number {
+  if (typeof dimensions === 'number') return dimensions
+  return model.startsWith('text-embedding-3-large') ? 3072 : 1536
+}
+
+/** The same unit vector for the same text, and another for another. */
+function vectorOf(text: string, dimensions: number): Float32Array {
+  const vector = new Float32Array(dimensions)
+  let state = digestText(text).low || 1
+  let squares = 0
+  for (let index = 0; index < dimensions; index++) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    const value = state / 2_147_483_648
+    vector[index] = value
+    squares += value * value
+  }
+  const length = Math.sqrt(squares)
+  for (let index = 0; index < dimensions; index++) vector[index] = (vector[index] ?? 0) / length
+  return vector
+}
+
+function base64(vector: Float32Array): string {
+  return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString('base64')
+}
+
+/** Nine digits hold any 32-bit float; its 64-bit spelling is twice as long and says no more. */
+function shorten(value: number): number {
+  return Number(value.toPrecision(9))
+}

@@ -1,0 +1,59 @@
+import { rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import type { RowFault } from '../faults.ts'
+import type { StoredFile } from '../file-store.ts'
+import { openLineWriter } from '../line-writer.ts'
+import { readBlocks } from '../lines.ts'
+import type { Reply, World } from '../provider.ts'
+import { createReadStream } from 'node:fs'
+
+/** A results file with something wrong in it; the file itself stays as it is. */
+export async function serveResults(
+  world: World,
+  file: StoredFile,
+  faults: readonly RowFault[],
+  type: string,
+): Promise<Reply> {
+  const path = world.files.pathFor(`faulty-${randomBytes(8).toString('hex')}`)
+  const writer = await openLineWriter(path)
+  for await (const { ref, lines } of readBlocks(file.path)) {
+    for (const [index, line] of lines.entries()) {
+      for (const spoiled of spoil(line, ref.firstLine + index + 1, faults)) await writer.write(spoiled)
+    }
+  }
+  for (const fault of faults) {
+    if (fault.kind === 'unknown-row') await writer.write(unknownRow(fault.customId ?? 'nobody-sent-this'))
+  }
+  const bytes = await writer.close()
+  return { status: 200, body: { kind: 'file', bytes, type, read } }
+
+  function read(end?: number): ReturnType<typeof createReadStream> {
+    const stream = createReadStream(path, end === undefined ? {} : { end: end - 1 })
+    // Read once; what cannot be removed now goes with the simulator's folder.
+    stream.once('close', () => void rm(path, { force: true }).catch(() => {}))
+    return stream
+  }
+}
+
+/** What becomes of one row: nothing, itself, half of it, or two of it. */
+function spoil(line: string, row: number, faults: readonly RowFault[]): readonly string[] {
+  let lines = [line]
+  for (const fault of faults) {
+    if (fault.kind === 'unknown-row' || !(fault.rows ?? [1]).includes(row)) continue
+    if (fault.kind === 'missing-row') lines = []
+    if (fault.kind === 'duplicate-row') lines = lines.flatMap((line) => [line, line])
+    if (fault.kind === 'corrupt-row') lines = lines.map(corrupted)
+  }
+  return lines
+}
+
+/** The first half of a row: not JSON. */
+export function corrupted(line: string): string {
+  return line.slice(0, Math.ceil(line.length / 2))
+}
+
+function unknownRow(customId: string): string {
+  const body = { id: 'chatcmpl-unknown', object: 'chat.completion', choices: [] }
+  const response = { status_code: 200, request_id: 'req_unknown', body }
+  return JSON.stringify({ id: 'batch_req_unknown', custom_id: customId, response, error: null })
+}

@@ -1,0 +1,139 @@
+import { isObject } from './json.ts'
+import type { JsonObject } from '../core/request.ts'
+
+/** Where to stop in a schema that contains itself. */
+const MAX_DEPTH = 12
+
+/**
+ * The smallest value a JSON schema accepts: required properties only, first alternative, shortest array. Free strings hold `text`
+ * (cut to fit), so that an answer can still be told from another.
+ */
+export function instanceOf(schema: unknown, text: string): unknown {
+  return instance(schema, { root: schema, text }, 0)
+}
+
+interface Context {
+  readonly root: unknown
+  readonly text: string
+}
+
+function instance(schema: unknown, context: Context, depth: number): unknown {
+  if (!isObject(schema) || depth > MAX_DEPTH) return null
+  if (typeof schema['$ref'] === 'string') return instance(resolve(schema['$ref'], context.root), context, depth + 1)
+  if ('const' in schema) return schema['const']
+  if (Array.isArray(schema['enum'])) return schema['enum'][0]
+  for (const union of ['anyOf', 'oneOf']) {
+    const choices = schema[union]
+    if (Array.isArray(choices)) return instance(simplest(choices, depth), context, depth + 1)
+  }
+  if (Array.isArray(schema['allOf'])) return instance(merged(schema, schema['allOf'], context.root), context, depth + 1)
+
+  switch (typeOf(schema, depth)) {
+    case 'object':
+      return objectInstance(schema, context, depth)
+    case 'array':
+      return arrayInstance(schema, context, depth)
+    case 'string':
+      return stringInstance(schema, context.text)
+    case 'integer':
+      return numberInstance(schema, Math.ceil, 1)
+    case 'number':
+      return numberInstance(schema, (value) => value, 0.5)
+    case 'boolean':
+      return true
+    default:
+      return null
+  }
+}
+
+function typeOf(schema: JsonObject, depth: number): string {
+  const type = schema['type']
+  if (typeof type === 'string') return type
+  // Deep down, null ends a recursion that a schema allows to end.
+  if (Array.isArray(type)) return depth > MAX_DEPTH / 2 && type.includes('null') ? 'null' : String(type[0])
+  if (schema['properties'] !== undefined) return 'object'
+  return schema['items'] === undefined ? 'string' : 'array'
+}
+
+function simplest(choices: readonly unknown[], depth: number): unknown {
+  const nothing = choices.find((choice) => isObject(choice) && choice['type'] === 'null')
+  return depth > MAX_DEPTH / 2 && nothing !== undefined ? nothing : choices[0]
+}
+
+function merged(schema: JsonObject, parts: readonly unknown[], root: unknown): JsonObject {
+  const { allOf: _, ...rest } = schema
+  let properties = isObject(rest['properties']) ? rest['properties'] : {}
+  let required = Array.isArray(rest['required']) ? rest['required'] : []
+  let all: JsonObject = rest
+  for (const part of parts) {
+    const resolved = isObject(part) && typeof part['$ref'] === 'string' ? resolve(part['$ref'], root) : part
+    if (!isObject(resolved)) continue
+    if (isObject(resolved['properties'])) properties = { ...properties, ...resolved['properties'] }
+    if (Array.isArray(resolved['required'])) required = [...required, ...resolved['required']]
+    all = { ...resolved, ...all }
+  }
+  return Object.keys(properties).length > 0 ? { ...all, properties, required } : all
+}
+
+/** Local references only: `#/$defs/Name`. */
+function resolve(reference: string, root: unknown): unknown {
+  const steps = reference
+    .replace(/^#\/?/, '')
+    .split('/')
+    .filter((step) => step !== '')
+  return steps.reduce<unknown>((value, step) => {
+    const name = decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~')
+    return isObject(value) ? value[name] : undefined
+  }, root)
+}
+
+function objectInstance(schema: JsonObject, context: Context, depth: number): Record<string, unknown> {
+  const properties = isObject(schema['properties']) ? schema['properties'] : {}
+  const required = Array.isArray(schema['required']) ? schema['required'].map(String) : []
+  return Object.fromEntries(required.map((name) => [name, instance(properties[name], context, depth + 1)]))
+}
+
+function arrayInstance(schema: JsonObject, context: Context, depth: number): unknown[] {
+  const length = numberAt(schema, 'minItems') ?? 0
+  const prefix = Array.isArray(schema['prefixItems']) ? schema['prefixItems'] : []
+  return Array.from({ length: Math.max(length, prefix.length) }, (_, index) =>
+    instance(prefix[index] ?? schema['items'], context, depth + 1),
+  )
+}
+
+const FORMATS: Readonly<Record<string, string>> = {
+  'date-time': '2026-01-01T00:00:00Z',
+  date: '2026-01-01',
+  time: '00:00:00Z',
+  duration: 'P1D',
+  email: 'someone@example.com',
+  hostname: 'example.com',
+  ipv4: '192.0.2.1',
+  ipv6: '2001:db8::1',
+  uri: 'https://example.com/',
+  url: 'https://example.com/',
+  uuid: '00000000-0000-4000-8000-000000000000',
+}
+
+function stringInstance(schema: JsonObject, text: string): string {
+  const formatted = typeof schema['format'] === 'string' ? FORMATS[schema['format']] : undefined
+  if (formatted !== undefined) return formatted
+  const shortest = numberAt(schema, 'minLength') ?? 0
+  const longest = numberAt(schema, 'maxLength') ?? Infinity
+  return text.padEnd(shortest, '.').slice(0, longest)
+}
+
+function numberInstance(schema: JsonObject, round: (value: number) => number, step: number): number {
+  const multiple = numberAt(schema, 'multipleOf')
+  const above = numberAt(schema, 'exclusiveMinimum')
+  const least = numberAt(schema, 'minimum') ?? (above === undefined ? undefined : above + step)
+  const most = numberAt(schema, 'maximum') ?? numberAt(schema, 'exclusiveMaximum')
+  const below = numberAt(schema, 'exclusiveMaximum') === undefined ? 0 : step
+  const value = round(least ?? Math.min(0, most === undefined ? 0 : most - below))
+  return multiple ? Math.ceil(value / multiple) * multiple : value
+}
+
+function numberAt(schema: JsonObject, name: string): number | undefined {
+  const value = schema[name]
+  return typeof value === 'number' ? value : undefined
+}
