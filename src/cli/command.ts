@@ -1,0 +1,18 @@
+/** What a command may touch. Data goes to stdout, everything else to stderr. */
+export interface CommandContext {
+  readonly print: (text: string) => void
+  /** One line, or several. */
+  readonly say: (text: string) => void
+  /** Aborts on Ctrl-C or a request to terminate: finish what must be finished, then return. */
+  readonly interrupted: AbortSignal
+}
+
+export interface Command {
+  readonly name: string
+  /** One line, for the list of commands. */
+  readonly summary: string
+  /** Everything `offpeak <name> --help` prints. */
+  readonly help: string
+  /** Resolves with the exit code: 0 fine, 1 failed, 2 wrong usage. */
+  run(args: readonly string[], context: CommandContext): Promise<number>
+}
