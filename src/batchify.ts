@@ -1,0 +1,50 @@
+import type { BatchifyOptions } from './config.ts'
+import { OffpeakError } from './core/errors.ts'
+import { type BatchScope, createScope } from './create.ts'
+import { INTERCEPTION } from './intercept/scope.ts'
+
+/**
+ * Runs `fn`; every call it makes to a provider rides that provider's Batch API. Resolves with what `fn` returned once every call is
+ * answered. When `fn` throws, what was not yet submitted is dropped and its error is thrown on.
+ * Throws `OffpeakError` on unknown options or a store that cannot be used.
+ */
+export function batchify<T>(fn: () => T | Promise<T>): Promise<T>
+export function batchify<T>(options: BatchifyOptions, fn: () => T | Promise<T>): Promise<T>
+/**
+ * Everything from here to the end of the block is batched: `await using batch = batchify()`. Await your calls inside the block:
+ * what is still open at its end is refused, because leaving it may also mean that it failed.
+ */
+export function batchify(options?: BatchifyOptions): BatchScope
+export function batchify<T>(
+  first: BatchifyOptions | (() => T | Promise<T>) = {},
+  second?: () => T | Promise<T>,
+): Promise<T> | BatchScope {
+  if (typeof first === 'function') return runBatched({}, first)
+  if (second !== undefined) return runBatched(first, second)
+  const scope = createScope(checkedObject(first))
+  scope[INTERCEPTION].enter()
+  return scope
+}
+
+async function runBatched<T>(options: BatchifyOptions, fn: () => T | Promise<T>): Promise<T> {
+  if (typeof fn !== 'function') {
+    throw new OffpeakError('invalid-options', 'offpeak: batchify(options, fn) takes a function as its second argument')
+  }
+  const scope = createScope(checkedObject(options))
+  if (options.scope === 'process') scope[INTERCEPTION].enter()
+  let result: T
+  try {
+    result = await scope.run(fn)
+  } catch (error) {
+    scope.abort(error)
+    await scope.ended()
+    throw error
+  }
+  await scope.close()
+  return result
+}
+
+function checkedObject(options: BatchifyOptions): BatchifyOptions {
+  if (typeof options === 'object' && options !== null) return options
+  throw new OffpeakError('invalid-options', `offpeak: batchify() takes options or a function, not ${String(options)}`)
+}

@@ -1,0 +1,217 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { ProviderAdapter } from './core/adapter.ts'
+import { OffpeakError } from './core/errors.ts'
+import { nearest } from './core/nearest.ts'
+import type { Store } from './core/store.ts'
+
+/** Options of `batchify()`. Durations are milliseconds. */
+export interface BatchifyOptions {
+  /** A queue becomes a batch at this many jobs, never above the provider's limit. Default 1000. */
+  batchSize?: number | undefined
+  /** A queue becomes a batch this long after its first job. Default 2000. */
+  batchWindowMs?: number | undefined
+  /** First poll interval; grows by half each time up to `maxPollIntervalMs`. Default 10 000. */
+  pollIntervalMs?: number | undefined
+  /** Default 60 000, or `pollIntervalMs` if that is longer. */
+  maxPollIntervalMs?: number | undefined
+  /** How long the provider may take, in its own words. Default `'24h'`. */
+  completionWindow?: string | undefined
+  /** Whether answers of earlier runs are reused, and for how many days they are kept. Default `true`, 30 days. `false` is still durable. */
+  cache?: boolean | { retentionDays?: number | undefined } | undefined
+  /** A database file, or a store. Default: `store.db` in `OFFPEAK_HOME`, or in this user's state folder. */
+  store?: string | Store | undefined
+  /** Stamped on every upstream batch and event. */
+  metadata?: Readonly<Record<string, string>> | undefined
+  /** Further base URLs a provider is reached at, e.g. `{ openai: ['http://127.0.0.1:9911/v1'] }`. */
+  baseUrls?: Readonly<Record<string, readonly string[]>> | undefined
+  /** Which calls are batched: those made in the scope's asynchronous context (default), or every call in the process. */
+  scope?: 'context' | 'process' | undefined
+  /** What an SDK's own timer may do to a batched call: nothing (default), or what it does to a live one. */
+  timeouts?: 'ignore' | 'honor' | undefined
+  /** Progress on stderr. Default `'auto'`: live on a terminal, lines otherwise. */
+  display?: 'auto' | 'live' | 'log' | 'off' | undefined
+  /** Cancel an upstream batch when every caller of it has gone. Default `false`. */
+  cancelOnAbort?: boolean | undefined
+  /** How long nothing may turn up after an ambiguous create before it is created again. Default 180 000. */
+  settleMs?: number | undefined
+  /** How long a silent process keeps its unfinished batches before another may take them over. Default 30 000. */
+  leaseMs?: number | undefined
+  /** What to do when a provider does not say whether it created a batch. Default `'wait'` for `settleMs`. */
+  onAmbiguous?: 'wait' | 'resubmit' | 'fail' | undefined
+}
+
+/** Options with their defaults, and what the environment adds. */
+export interface Config {
+  readonly batchSize: number
+  readonly batchWindowMs: number
+  readonly pollIntervalMs: number
+  readonly maxPollIntervalMs: number
+  readonly completionWindow: string
+  readonly cache: boolean
+  readonly retentionMs: number
+  readonly store: string | Store
+  readonly metadata: Readonly<Record<string, string>>
+  readonly baseUrls: Readonly<Record<string, readonly string[]>>
+  readonly scope: 'context' | 'process'
+  readonly timeouts: 'ignore' | 'honor'
+  readonly display: 'auto' | 'live' | 'log' | 'off'
+  readonly cancelOnAbort: boolean
+  readonly settleMs: number
+  readonly leaseMs: number
+  readonly onAmbiguous: 'wait' | 'resubmit' | 'fail'
+  /** OFFPEAK_DISABLE: everything passes through. */
+  readonly disabled: boolean
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const DAY_MS = 24 * 60 * 60_000
+const LONGEST_MS = 365 * DAY_MS
+
+const count = z.number().int().min(1)
+const duration = z.number().min(0).max(LONGEST_MS)
+const interval = z.number().min(1).max(LONGEST_MS)
+
+const Options = z.strictObject({
+  batchSize: count.default(1000),
+  batchWindowMs: duration.default(2000),
+  pollIntervalMs: interval.default(10_000),
+  maxPollIntervalMs: interval.optional(),
+  completionWindow: z.string().default('24h'),
+  cache: z
+    .union([z.boolean(), z.strictObject({ retentionDays: z.number().min(0).max(36_500).default(30) })])
+    .default(true),
+  store: z.union([z.string().min(1), z.custom<Store>(isStore, 'expected a path or a Store')]).optional(),
+  metadata: z.record(z.string(), z.string()).default({}),
+  baseUrls: z.record(z.string(), z.array(z.string())).default({}),
+  scope: z.enum(['context', 'process']).default('context'),
+  timeouts: z.enum(['ignore', 'honor']).default('ignore'),
+  display: z.enum(['auto', 'live', 'log', 'off']).default('auto'),
+  cancelOnAbort: z.boolean().default(false),
+  settleMs: duration.default(180_000),
+  leaseMs: interval.default(30_000),
+  onAmbiguous: z.enum(['wait', 'resubmit', 'fail']).default('wait'),
+})
+
+/**
+ * Options and environment, once, strictly: a typo is an error that names the nearest option.
+ * Throws `OffpeakError` `invalid-options`.
+ */
+export function parseConfig(
+  options: BatchifyOptions,
+  env: Environment,
+  adapters: readonly ProviderAdapter[],
+  platform: NodeJS.Platform = process.platform,
+): Config {
+  const parsed = Options.safeParse(options)
+  if (!parsed.success) throw invalid(parsed.error.issues.map(describe).join('; '))
+  const { cache, store, maxPollIntervalMs, baseUrls, ...rest } = parsed.data
+  checkMetadata(rest.metadata, adapters)
+  checkWindow(rest.completionWindow, adapters)
+  if (maxPollIntervalMs !== undefined && maxPollIntervalMs < rest.pollIntervalMs) {
+    throw invalid(`maxPollIntervalMs (${maxPollIntervalMs}) is below pollIntervalMs (${rest.pollIntervalMs})`)
+  }
+  return Object.freeze({
+    ...rest,
+    maxPollIntervalMs: maxPollIntervalMs ?? Math.max(60_000, rest.pollIntervalMs),
+    cache: cache !== false,
+    retentionMs: (typeof cache === 'object' ? cache.retentionDays : 30) * DAY_MS,
+    store: store ?? join(stateFolder(env, platform), 'store.db'),
+    baseUrls: allBaseUrls(baseUrls, env, adapters),
+    disabled: isOn(env.OFFPEAK_DISABLE),
+  })
+}
+
+function isStore(value: unknown): value is Store {
+  return typeof value === 'object' && value !== null && 'enqueue' in value && 'claim' in value && 'settle' in value
+}
+
+function isOn(value: string | undefined): boolean {
+  return value !== undefined && value !== '' && value !== '0' && value.toLowerCase() !== 'false'
+}
+
+function invalid(message: string): OffpeakError {
+  return new OffpeakError('invalid-options', `offpeak: ${message}`)
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  const path = issue.path.map(String).join('.')
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => unknownOption(path === '' ? key : `${path}.${key}`)).join('; ')
+  }
+  return path === '' ? `options: ${issue.message}` : `option "${path}": ${issue.message}`
+}
+
+function unknownOption(name: string): string {
+  const names = Object.keys(Options.shape)
+  const close = nearest(name, names)
+  return `unknown option "${name}"; ${close === undefined ? `known are ${names.join(', ')}` : `did you mean "${close}"?`}`
+}
+
+/** Our tag takes one pair on every provider. */
+function checkMetadata(metadata: Readonly<Record<string, string>>, adapters: readonly ProviderAdapter[]): void {
+  const pairs = Object.entries(metadata)
+  for (const { name, limits } of adapters) {
+    const { pairs: most, keyLength, valueLength } = limits.metadata
+    if (pairs.length > most - 1)
+      throw invalid(`option "metadata": ${name} takes ${most - 1} pairs beside offpeak's own, not ${pairs.length}`)
+    for (const [key, value] of pairs) {
+      if (key.length > keyLength)
+        throw invalid(`option "metadata": the key "${key}" is longer than the ${keyLength} characters ${name} takes`)
+      if (value.length > valueLength)
+        throw invalid(
+          `option "metadata": the value of "${key}" is longer than the ${valueLength} characters ${name} takes`,
+        )
+    }
+  }
+}
+
+function checkWindow(window: string, adapters: readonly ProviderAdapter[]): void {
+  const offered = new Set(adapters.flatMap(({ limits }) => limits.windows))
+  if (!offered.has(window)) {
+    throw invalid(`option "completionWindow": no provider offers "${window}"; offered: ${[...offered].join(', ')}`)
+  }
+}
+
+function allBaseUrls(
+  given: Readonly<Record<string, readonly string[]>>,
+  env: Environment,
+  adapters: readonly ProviderAdapter[],
+): Config['baseUrls'] {
+  const names = adapters.map(({ name }) => name)
+  const all: Record<string, string[]> = {}
+  const add = (provider: string, url: string, where: string): void => {
+    if (!names.includes(provider)) {
+      const close = nearest(provider, names)
+      throw invalid(
+        `${where}: unknown provider "${provider}"; ${close ? `did you mean "${close}"?` : `known are ${names.join(', ')}`}`,
+      )
+    }
+    if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
+      throw invalid(`${where}: "${url}" is not an http or https URL`)
+    ;(all[provider] ??= []).push(url)
+  }
+  for (const [provider, urls] of Object.entries(given)) for (const url of urls) add(provider, url, 'option "baseUrls"')
+  for (const pair of (env.OFFPEAK_BASE_URLS ?? '').split(',')) {
+    if (pair.trim() === '') continue
+    const cut = pair.indexOf('=')
+    if (cut === -1) throw invalid(`OFFPEAK_BASE_URLS: "${pair.trim()}" is not provider=url`)
+    add(pair.slice(0, cut).trim(), pair.slice(cut + 1).trim(), 'OFFPEAK_BASE_URLS')
+  }
+  for (const { name, baseUrlEnv } of adapters) {
+    const url = env[baseUrlEnv]?.trim()
+    // The SDK's own variable: whatever it holds is the SDK's to complain about.
+    if (url && URL.canParse(url)) add(name, url, baseUrlEnv)
+  }
+  return all
+}
+
+/** Where programs of this user keep what should outlive them. */
+function stateFolder(env: Environment, platform: NodeJS.Platform): string {
+  if (env.OFFPEAK_HOME) return env.OFFPEAK_HOME
+  if (platform === 'win32') return join(env.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'offpeak')
+  if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'offpeak')
+  return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'offpeak')
+}

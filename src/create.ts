@@ -1,0 +1,188 @@
+import { randomBytes } from 'node:crypto'
+import { type BatchifyOptions, type Config, parseConfig } from './config.ts'
+import { OffpeakError } from './core/errors.ts'
+import type { EventOf, EventType, OffpeakEvent } from './core/events.ts'
+import type { Report } from './core/report.ts'
+import type { Snapshot } from './core/snapshot.ts'
+import type { Store } from './core/store.ts'
+import { createEmitter } from './emitter.ts'
+import { type Batcher, bypass, INTERCEPTION, type InterceptionScope, openScope } from './intercept/scope.ts'
+import { BatchManager } from './manager/batch-manager.ts'
+import { createLedger, type Ledger } from './money/ledger.ts'
+import { createDisplay, type Display } from './progress/display.ts'
+import { createProgress, type Progress, reduce, toReport, toSnapshot } from './progress/snapshot.ts'
+import { passThroughWarning } from './progress/warnings.ts'
+import { adapters, createMatch } from './providers/registry.ts'
+import { openSqliteStore } from './store/sqlite-store.ts'
+import { systemClock } from './system-clock.ts'
+
+/** Everything that is open between `batchify()` and its end. */
+export interface BatchScope extends AsyncDisposable {
+  /** Runs `fn` with every call it makes batched. Any number of times, also at once. Throws `scope-closed` afterwards. */
+  run<T>(fn: () => T | Promise<T>): Promise<T>
+  /** Batches whatever its caller's context: hand it to an SDK, `new OpenAI({ fetch: batch.fetch })`. */
+  readonly fetch: typeof fetch
+  /** Submits what is queued now. Resolves when those batches are with the provider, or will never be. */
+  flush(): Promise<void>
+  /** Listens to one type of event; returns the undo. */
+  on<T extends EventType>(event: T, listener: (event: EventOf<T>) => void): () => void
+  /** Progress as plain data. */
+  snapshot(): Snapshot
+  /** Counts, tokens, cost and savings so far. */
+  report(): Report
+  /** Flushes, waits for every job somebody waits for, restores. May be called twice. */
+  close(): Promise<void>
+  /** Leaves now: queued calls are refused, submitted batches stay resumable. */
+  abort(reason?: unknown): void
+}
+
+/** A scope with what only `batchify` may do to it. */
+export interface OpenedScope extends BatchScope {
+  readonly [INTERCEPTION]: InterceptionScope
+  /** Resolves once an abort has let go of the store. */
+  ended(): Promise<void>
+}
+
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
+
+function newTag(): string {
+  return Array.from(randomBytes(12), (byte) => ALPHABET.charAt(byte % ALPHABET.length)).join('')
+}
+
+/** Puts the house together: the only place that sees every layer. Throws `OffpeakError` on options or a store that cannot be used. */
+export function createScope(options: BatchifyOptions): OpenedScope {
+  const config = parseConfig(options, process.env, adapters)
+  const clock = systemClock
+  const store = typeof config.store === 'string' ? openSqliteStore({ path: config.store }) : config.store
+  try {
+    store.purge(clock.now() - config.retentionMs)
+    return assemble(config, store)
+  } catch (error) {
+    if (typeof config.store === 'string') store[Symbol.dispose]()
+    throw error
+  }
+}
+
+function assemble(config: Config, store: Store): OpenedScope {
+  const clock = systemClock
+  const progress = createProgress(clock.now())
+  const ledger = createLedger()
+  const display = createDisplay({
+    mode: config.display,
+    stream: process.stderr,
+    env: process.env,
+    clock,
+    beside: [process.stdout],
+    progress,
+    savedUsd: () => ledger.cost().savedUsd,
+  })
+  const emitter = createEmitter()
+  const quietly = config.display === 'off' ? warnOnce() : undefined
+  const emit = (event: OffpeakEvent): void => {
+    reduce(progress, event)
+    if (event.type === 'request-settled') ledger.settle(event)
+    display.handle(event)
+    quietly?.(event)
+    emitter.emit(event)
+  }
+  const manager = new BatchManager({
+    adapters: new Map(adapters.map((adapter) => [adapter.name, adapter])),
+    store,
+    clock,
+    emit,
+    fetch: (url, init) => bypass(() => globalThis.fetch(url, init)),
+    random: Math.random,
+    newTag,
+    pid: process.pid,
+    settings: config,
+    onFault: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
+  })
+  const match = createMatch(adapters, config.baseUrls)
+  const batcher: Batcher = {
+    match: config.disabled ? () => undefined : match,
+    submit: (request) => manager.submit(request),
+    passedThrough({ provider, endpoint, model }, reason, detail) {
+      const at = clock.now()
+      emit({ type: 'request-passed-through', at, provider, endpoint, model: model ?? '', reason, detail })
+    },
+  }
+  const interception = openScope(batcher, { kind: config.scope, timeouts: config.timeouts })
+  const ownStore = typeof config.store === 'string' ? store : undefined
+  return scopeOver({ manager, interception, display, progress, ledger, emitter, ownStore, emit })
+}
+
+interface Parts {
+  readonly manager: BatchManager
+  readonly interception: InterceptionScope
+  readonly display: Display
+  readonly progress: Progress
+  readonly ledger: Ledger
+  readonly emitter: ReturnType<typeof createEmitter>
+  /** Ours to close. */
+  readonly ownStore: Store | undefined
+  readonly emit: (event: OffpeakEvent) => void
+}
+
+function scopeOver(parts: Parts): OpenedScope {
+  const { manager, interception, display, progress, ledger, emitter, ownStore, emit } = parts
+  let ending: Promise<void> | undefined
+
+  // Nothing is left to do but to wait for us: do not let the window run out first.
+  const onIdle = (): void => void manager.flush('idle')
+  process.on('beforeExit', onIdle)
+
+  const report = (): Report => toReport(progress, ledger.cost())
+  const end = async (leave: () => Promise<void>): Promise<void> => {
+    emit({ type: 'scope-closing', at: systemClock.now(), pending: manager.pending })
+    try {
+      await leave()
+    } finally {
+      process.off('beforeExit', onIdle)
+      interception.close()
+      display.close(report())
+      ownStore?.[Symbol.dispose]()
+    }
+  }
+
+  return {
+    [INTERCEPTION]: interception,
+    fetch: interception.fetch,
+    async run(fn) {
+      if (ending)
+        throw new OffpeakError('scope-closed', 'offpeak: this scope has ended; open a new one with batchify()')
+      return await interception.run(fn)
+    },
+    flush: () => manager.flush(),
+    on: (type, listener) => emitter.on(type, listener),
+    snapshot: () => toSnapshot(progress, systemClock.now()),
+    report,
+    close: () => (ending ??= end(() => manager.close())),
+    abort() {
+      if (ending) return
+      // From here on its calls go to the provider directly.
+      interception.close()
+      ending = end(() => manager.abort())
+      // Whoever disposes or closes hears of a failure; somebody who only aborts does not wait for it.
+      ending.catch(() => undefined)
+    },
+    ended: () => ending ?? Promise.resolve(),
+    [Symbol.asyncDispose]() {
+      // Before anything is awaited: only here does restoring reach the context of the block.
+      interception.leave()
+      this.abort()
+      return this.ended()
+    },
+  }
+}
+
+/** For scopes that show nothing: full price is said all the same, once per reason, where Node's own warnings go. */
+function warnOnce(): (event: OffpeakEvent) => void {
+  const said = new Set<string>()
+  return (event) => {
+    if (event.type !== 'request-passed-through') return
+    const { key, text } = passThroughWarning(event)
+    if (said.has(key)) return
+    said.add(key)
+    process.emitWarning(text, 'OffpeakWarning')
+  }
+}
