@@ -10,6 +10,7 @@ import {
   realpathSync,
   statfsSync,
   statSync,
+  type Stats,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { OffpeakError } from '../core/errors.ts'
@@ -24,6 +25,8 @@ export interface Location {
 
 const OTHERS_MAY_WRITE = 0o022
 const OTHERS_MAY_ANYTHING = 0o077
+/** The mark of a folder meant for everybody, such as /tmp. */
+const STICKY = 0o1000
 
 /** The files SQLite keeps beside a database. */
 const COMPANIONS = ['-wal', '-shm', '-journal']
@@ -34,9 +37,10 @@ const COMPANIONS = ['-wal', '-shm', '-journal']
  * somebody else's is refused; one that holds nothing but the store is made private; one that holds other things too is not ours
  * to change, and is refused only if others may write to it.
  */
-export function prepareLocation(path: string): Location {
+export function prepareLocation(path: string, networkAt: (folder: string) => string | undefined = networkOf): Location {
   const wanted = resolve(path)
-  refuseNetwork(wanted)
+  refuseNetwork(wanted, networkAt)
+  if (statsOf(wanted)?.isDirectory()) throw notAFile(wanted)
   const folder = prepareFolder(dirname(wanted), basename(wanted))
   const file = join(folder.path, basename(wanted))
   prepareFile(file)
@@ -52,14 +56,17 @@ function prepareFolder(wanted: string, fileName: string): { readonly path: strin
   if (!hasModes() || (stats.mode & OTHERS_MAY_ANYTHING) === 0) return { path, isPrivate: true }
 
   const isStoreFile = (name: string): boolean => name === fileName || COMPANIONS.some((end) => name === fileName + end)
-  if (created !== undefined || attempt(path, 'read', () => readdirSync(path)).every(isStoreFile)) {
+  const isOnlyForStore =
+    created !== undefined ||
+    ((stats.mode & STICKY) === 0 && attempt(path, 'read', () => readdirSync(path)).every(isStoreFile))
+  if (isOnlyForStore) {
     attempt(path, 'made private', () => chmodSync(path, 0o700))
     return { path, isPrivate: true }
   }
   if ((stats.mode & OTHERS_MAY_WRITE) !== 0) {
     throw new OffpeakError(
       'store-unusable',
-      `Other users may write to the folder ${path}, and could exchange the store in it. Give the store a folder of its own (${join(path, 'offpeak', fileName)}), or run: chmod go-w ${path}`,
+      `Other users may write to the folder ${path}, and could exchange the store in it. Give the store a folder of its own, such as ${join(path, 'offpeak', fileName)}.`,
     )
   }
   return { path, isPrivate: false }
@@ -67,10 +74,8 @@ function prepareFolder(wanted: string, fileName: string): { readonly path: strin
 
 function prepareFile(file: string): void {
   // A file that exists is never opened here: closing it would drop the locks that SQLite holds on it elsewhere in this process.
-  if (!existsNoFollow(file)) createPrivately(file)
-  for (const each of [file, ...COMPANIONS.map((end) => file + end)]) {
-    if (existsNoFollow(each)) makePrivate(each)
-  }
+  if (statsOf(file) === undefined) createPrivately(file)
+  for (const each of [file, ...COMPANIONS.map((end) => file + end)]) makePrivate(each)
 }
 
 function createPrivately(file: string): void {
@@ -83,18 +88,13 @@ function createPrivately(file: string): void {
 }
 
 function makePrivate(file: string): void {
-  const stats = lstatSync(file, { throwIfNoEntry: false })
+  const stats = statsOf(file)
   // Companions come and go as others open and close the store.
   if (!stats) return
   if (stats.isSymbolicLink()) {
     throw new OffpeakError('store-unusable', `${file} is a symbolic link; name the file it leads to instead.`)
   }
-  if (!stats.isFile()) {
-    throw new OffpeakError(
-      'store-unusable',
-      `${file} is not a file; name a file for the store, such as ${join(file, 'store.sqlite')}.`,
-    )
-  }
+  if (!stats.isFile()) throw notAFile(file)
   refuseForeign(file, 'file', stats.uid)
   if (!hasModes() || (stats.mode & OTHERS_MAY_ANYTHING) === 0) return
   try {
@@ -104,20 +104,21 @@ function makePrivate(file: string): void {
   }
 }
 
-function refuseNetwork(file: string): void {
-  const folder = nearestExisting(dirname(file))
+function refuseNetwork(file: string, networkAt: (folder: string) => string | undefined): void {
   const name =
-    process.platform === 'win32' && isWindowsShare(file)
-      ? 'a Windows share'
-      : networkFileSystem(
-          process.platform,
-          attempt(folder, 'read', () => statfsSync(folder).type),
-          () => mountTypeOf(realpathSync(folder), readFileSync('/proc/self/mountinfo', 'utf8')),
-        )
+    process.platform === 'win32' && isWindowsShare(file) ? 'a Windows share' : networkAt(nearestExisting(dirname(file)))
   if (name === undefined) return
   throw new OffpeakError(
     'store-network-filesystem',
     `${file} is on a network file system (${name}), where SQLite cannot keep its promises. Put the store on a local disk: the option \`store\`, or OFFPEAK_HOME.`,
+  )
+}
+
+function networkOf(folder: string): string | undefined {
+  return networkFileSystem(
+    process.platform,
+    attempt(folder, 'read', () => statfsSync(folder).type),
+    () => mountTypeOf(realpathSync(folder), readFileSync('/proc/self/mountinfo', 'utf8')),
   )
 }
 
@@ -139,8 +140,16 @@ function hasModes(): boolean {
   return process.getuid !== undefined
 }
 
-function existsNoFollow(file: string): boolean {
-  return attempt(file, 'read', () => lstatSync(file, { throwIfNoEntry: false })) !== undefined
+/** Of the thing itself, when it is a link; undefined when there is nothing. */
+function statsOf(file: string): Stats | undefined {
+  return attempt(file, 'read', () => lstatSync(file, { throwIfNoEntry: false }))
+}
+
+function notAFile(path: string): OffpeakError {
+  return new OffpeakError(
+    'store-unusable',
+    `${path} is not a file; name a file for the store, such as ${join(path, 'store.sqlite')}.`,
+  )
 }
 
 function attempt<T>(path: string, done: string, work: () => T): T {

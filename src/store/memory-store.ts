@@ -10,6 +10,7 @@ import {
 } from '../core/store.ts'
 import type { Placement, Requeue, Store, StoredBody } from '../core/store.ts'
 import type { Answer, JobId, JobState, Settlement } from '../core/job.ts'
+import { presence } from './presence.ts'
 
 interface MemoryJob {
   readonly id: JobId
@@ -35,6 +36,7 @@ interface MemoryIntent {
 
 /** A store that lasts as long as the process: for tests, and for programs that want no file. */
 export function openMemoryStore(): Store {
+  const present = presence()
   const leases = new Map<number, number>()
   const jobs = new Map<JobId, MemoryJob>()
   const byPlace = new Map<string, MemoryJob>()
@@ -92,7 +94,7 @@ export function openMemoryStore(): Store {
   }
 
   function claim(owner: number, wanted: NewIntent, ids: readonly JobId[], now: number): Intent | undefined {
-    const claimed = ids
+    const claimed = [...new Set(ids)]
       .flatMap((id) => jobs.get(id) ?? [])
       .filter((job) => job.state === 'queued' && job.owner === owner)
     const stranger = claimed.find((job) => job.target.queueKey !== wanted.target.queueKey)
@@ -167,7 +169,7 @@ export function openMemoryStore(): Store {
       job.settledAt = now
       settled.push(id)
     }
-    return settled
+    return present.changed(settled)
   }
 
   function requeue(ref: IntentRef, ids: readonly JobId[], how: Requeue): JobId[] {
@@ -180,7 +182,7 @@ export function openMemoryStore(): Store {
       if (how.counted) job.requeues += 1
       if (how.possiblyBilled) job.possiblyBilled = true
     }
-    return requeued.map((job) => job.id)
+    return present.changed(requeued.map((job) => job.id))
   }
 
   function purge(before: number): number {
@@ -207,6 +209,7 @@ export function openMemoryStore(): Store {
     enter(owner) {
       owners += 1
       leases.set(owners, owner.leaseUntil)
+      present.entered(owners)
       return owners
     },
     renew(owner, leaseUntil, now) {
@@ -216,12 +219,13 @@ export function openMemoryStore(): Store {
     },
     leave(owner, now) {
       leases.set(owner, Math.min(leaseOf(owner), now))
+      present.left(owner)
     },
     enqueue: (owner, wanted, now) => wanted.map((job) => place(owner, job, now)),
     drop(owner, ids) {
       const dropped = ids.filter((id) => jobs.get(id)?.state === 'queued' && jobs.get(id)?.owner === owner)
       for (const id of dropped) Object.assign(jobs.get(id) ?? {}, { state: 'dropped' })
-      return dropped
+      return present.changed(dropped)
     },
     reclaim(owner, ids, now) {
       const reclaimed = ids
@@ -231,7 +235,7 @@ export function openMemoryStore(): Store {
       return reclaimed.map((job) => job.id)
     },
     status: (ids) => ids.flatMap((id) => jobs.get(id) ?? []).map(statusOf),
-    version: () => 0,
+    version: () => present.changes(),
     claim,
     advance,
     intent: (id) => intents.get(id)?.intent,

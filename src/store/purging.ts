@@ -10,7 +10,7 @@ const JOBS_AT_ONCE = 5000
  * queued ones whose owner has been gone that long. Submitted jobs stay: their batch may still be billed.
  * One transaction per few thousand jobs; each is complete by itself.
  */
-export function purgeIn({ database, read, write }: Connection, before: number): number {
+export function purgingIn({ database, read, write }: Connection): (before: number) => number {
   // Ids rise with time, so that a store with nothing old in it is not searched.
   const firstYoung = database
     .prepare<[number], JobId>('SELECT id FROM jobs WHERE created_at >= ? ORDER BY id LIMIT 1')
@@ -41,27 +41,29 @@ export function purgeIn({ database, read, write }: Connection, before: number): 
     `DELETE FROM owners WHERE lease_until < ? AND id NOT IN (SELECT owner FROM intents WHERE state < ${INTENT.ended})`,
   )
 
-  const end = read(() => firstYoung.get(before)) ?? Number.MAX_SAFE_INTEGER
-  let forgotten = 0
-  let after = 0
-  for (;;) {
-    const last = read(() => page.get(after, end))
-    if (!last) break
-    const from = after
-    forgotten += write(() => {
-      const jobs = old.all(from, last, before, before, before)
-      for (const job of jobs) {
-        forgetBody.run(job)
-        forgetAnswer.run(job)
-        forgetJob.run(job)
-      }
-      return jobs.length
+  return (before) => {
+    const end = read(() => firstYoung.get(before)) ?? Number.MAX_SAFE_INTEGER
+    let forgotten = 0
+    let after = 0
+    for (;;) {
+      const last = read(() => page.get(after, end))
+      if (!last) break
+      const from = after
+      forgotten += write(() => {
+        const jobs = old.all(from, last, before, before, before)
+        for (const job of jobs) {
+          forgetBody.run(job)
+          forgetAnswer.run(job)
+          forgetJob.run(job)
+        }
+        return jobs.length
+      })
+      after = last
+    }
+    write(() => {
+      forgetIntents.run(before)
+      forgetOwners.run(before)
     })
-    after = last
+    return forgotten
   }
-  write(() => {
-    forgetIntents.run(before)
-    forgetOwners.run(before)
-  })
-  return forgotten
 }

@@ -6,7 +6,8 @@ import { intentsIn } from './intents.ts'
 import { prepareLocation } from './location.ts'
 import { ownersIn } from './owners.ts'
 import { placingIn } from './placing.ts'
-import { purgeIn } from './purging.ts'
+import { presence } from './presence.ts'
+import { purgingIn } from './purging.ts'
 import { readingIn } from './reading.ts'
 import { settlingIn } from './settling.ts'
 import { targetsIn } from './targets.ts'
@@ -37,6 +38,8 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
   const placing = placingIn(connection, owners, targets, intents.batchOf)
   const settling = settlingIn(connection)
   const reading = readingIn(connection, intents)
+  const purge = purgingIn(connection)
+  const present = presence()
   const dataVersion = database.prepare<[], number>('PRAGMA data_version').pluck()
   const salt = single(() =>
     database.prepare<[], Uint8Array>("SELECT value FROM secrets WHERE name = 'salt'").pluck().get(),
@@ -49,15 +52,22 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
     ...place,
     salt: new Uint8Array(salt),
 
-    enter: (owner) => write(() => owners.enter(owner)),
+    enter(owner) {
+      const id = write(() => owners.enter(owner))
+      present.entered(id)
+      return id
+    },
     renew: (owner, leaseUntil, now) => write(() => owners.renew(owner, leaseUntil, now)),
-    leave: (owner, now) => write(() => owners.leave(owner, now)),
+    leave(owner, now) {
+      write(() => owners.leave(owner, now))
+      present.left(owner)
+    },
 
     enqueue: (owner, jobs, now) => withTargets(() => placing.enqueue(owner, jobs, now)),
-    drop: (owner, jobs) => write(() => placing.drop(owner, jobs)),
+    drop: (owner, jobs) => present.changed(write(() => placing.drop(owner, jobs))),
     reclaim: (owner, jobs, now) => write(() => placing.reclaim(owner, jobs, now)),
     status: (jobs) => read(() => reading.status(jobs)),
-    version: () => single(() => dataVersion.get() ?? 0),
+    version: () => single(() => dataVersion.get() ?? 0) + present.changes(),
 
     claim: (owner, intent, jobs, now) => withTargets(() => intents.claim(owner, intent, jobs, now)),
     advance: (ref, change, leaseAfter = -1) => write(() => intents.advance(ref, change, leaseAfter)),
@@ -69,9 +79,10 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
     unsettled: (intent) => read(() => reading.unsettled(intent)),
 
     settle: (ref, settlements, now) =>
-      write(() => (intents.isHeld(ref) ? settling.settle(ref.id, settlements, now) : [])),
-    requeue: (ref, jobs, how) => write(() => (intents.isHeld(ref) ? settling.requeue(ref, jobs, how) : [])),
-    purge: (before) => purgeIn(connection, before),
+      present.changed(write(() => (intents.isHeld(ref) ? settling.settle(ref.id, settlements, now) : []))),
+    requeue: (ref, jobs, how) =>
+      present.changed(write(() => (intents.isHeld(ref) ? settling.requeue(ref, jobs, how) : []))),
+    purge,
 
     [Symbol.dispose]: () => connection.close(),
   }
