@@ -22,6 +22,11 @@ export function digestHex({ high, low }: Digest): string {
   return high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0')
 }
 
+/** The digest an answer quotes, for a program that wants to check that each of its callers got its own. */
+export function answerDigest(endpoint: string, body: unknown): string {
+  return digestHex(requestDigest(endpoint, body))
+}
+
 /** What identifies a request wherever it is executed, live or in a batch: its endpoint and its body. */
 export function requestDigest(endpoint: string, body: unknown): Digest {
   return digestText(`${endpoint}\0${JSON.stringify(body)}`)

@@ -8,6 +8,7 @@ import { openaiSurface } from './openai.ts'
 import type { SimulatorLimits, World } from './provider.ts'
 import { startServer } from './server.ts'
 
+export { answerDigest } from './digest.ts'
 export type { Fault } from './faults.ts'
 export type { AccountEntry, Ledger, RequestEntry } from './ledger.ts'
 export type { Operation } from './operation.ts'

@@ -5,6 +5,7 @@ import { OPERATIONS, type Operation } from './operation.ts'
 export interface Ledger {
   /** Calls received, those answered with a fault included. */
   readonly calls: Readonly<Record<Operation, number>>
+  /** Requests that were answered, whoever got the answer. */
   readonly executions: {
     readonly live: number
     readonly batch: number
@@ -13,6 +14,8 @@ export interface Ledger {
     /** Executions beyond the first of each: what was paid for more than once, unless it was asked for more than once. */
     readonly repeated: number
   }
+  /** Requests that were tried and answered with an error: nobody pays for these. */
+  readonly errors: { readonly live: number; readonly batch: number }
   readonly batches: Readonly<Record<'created' | 'completed' | 'failed' | 'expired' | 'cancelled', number>>
   readonly accounts: readonly AccountEntry[]
   /** The first 10,000 different requests, in order of their first execution. */
@@ -58,6 +61,7 @@ export interface LedgerAccount {
 export interface LedgerBook {
   called(operation: Operation, account: LedgerAccount | undefined): void
   executed(execution: Execution): void
+  failed(way: 'live' | 'batch'): void
   batchMoved(to: keyof Ledger['batches']): void
   /** Whether it still asks for descriptions. */
   describes(): boolean
@@ -74,6 +78,7 @@ export function createLedgerBook(): LedgerBook {
   const described: { slot: DigestKey; entry: Omit<RequestEntry, 'live' | 'batch'> }[] = []
   const counts = createCountTable()
   const executions = { live: 0, batch: 0 }
+  const errors = { live: 0, batch: 0 }
 
   function accountOf(account: LedgerAccount): Counted {
     const key = `${account.provider}:${account.hash}`
@@ -117,6 +122,9 @@ export function createLedgerBook(): LedgerBook {
       }
       described.push({ slot, entry })
     },
+    failed(way) {
+      errors[way]++
+    },
     batchMoved(to) {
       batches[to]++
     },
@@ -126,9 +134,12 @@ export function createLedgerBook(): LedgerBook {
       return {
         calls: { ...calls },
         executions: { ...executions, distinct, repeated: executions.live + executions.batch - distinct },
+        errors: { ...errors },
         batches: { ...batches },
-        accounts: [...accounts.values()].map(({ seed: _, calls, ...entry }) => ({ ...entry, calls: { ...calls } })),
-        requests: described.map(({ slot, entry }) => ({ ...entry, ...counts.get(slot) })),
+        accounts: [...accounts.values()].map(({ provider, account, live, batch, calls }) => {
+          return { provider, account, live, batch, calls: Object.assign({}, calls) }
+        }),
+        requests: described.map(({ slot, entry }) => Object.assign(counts.get(slot), entry)),
       }
     },
   }

@@ -61,18 +61,14 @@ function simplest(choices: readonly unknown[], depth: number): unknown {
 }
 
 function merged(schema: JsonObject, parts: readonly unknown[], root: unknown): JsonObject {
-  const { allOf: _, ...rest } = schema
-  let properties = isObject(rest['properties']) ? rest['properties'] : {}
-  let required = Array.isArray(rest['required']) ? rest['required'] : []
-  let all: JsonObject = rest
-  for (const part of parts) {
-    const resolved = isObject(part) && typeof part['$ref'] === 'string' ? resolve(part['$ref'], root) : part
-    if (!isObject(resolved)) continue
-    if (isObject(resolved['properties'])) properties = { ...properties, ...resolved['properties'] }
-    if (Array.isArray(resolved['required'])) required = [...required, ...resolved['required']]
-    all = { ...resolved, ...all }
-  }
-  return Object.keys(properties).length > 0 ? { ...all, properties, required } : all
+  const all = [schema, ...parts].map((part) =>
+    isObject(part) && typeof part['$ref'] === 'string' ? resolve(part['$ref'], root) : part,
+  )
+  const schemas = all.filter((part) => isObject(part))
+  const properties = Object.assign({}, ...schemas.map((part) => part['properties'] ?? {})) as JsonObject // assign says any
+  const required = schemas.flatMap((part) => (Array.isArray(part['required']) ? part['required'] : []))
+  const { allOf: _, ...rest } = Object.assign({}, ...schemas.toReversed()) as JsonObject // as above
+  return Object.keys(properties).length > 0 ? { ...rest, properties, required } : rest
 }
 
 /** Local references only: `#/$defs/Name`. */

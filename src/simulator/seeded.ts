@@ -23,5 +23,5 @@ export function shuffled<T>(items: readonly T[], random: () => number): T[] {
     result[last] = taken
     result[other] = moved
   }
-  return result.every((item, index) => item === items[index]) ? result.reverse() : result
+  return result.every((item, index) => item === items[index]) ? result.toReversed() : result
 }

@@ -11,8 +11,8 @@ export async function sendReply(response: ServerResponse, reply: Reply, ending: 
   if (ending === 'whole') return sendWhole(response, reply.body)
   await sendHalf(response, reply.body)
   if (ending === 'clean') response.end()
-  // Only once the half is out: a reset throws away what is still waiting to be sent.
-  else response.write('', () => response.socket?.destroySoon())
+  // Only once the half is out: destroying at once would throw away what is still waiting to be sent.
+  else response.socket?.destroySoon()
 }
 
 function bodyHeaders(body: ReplyBody, ending: Ending): Record<string, string | number> {

@@ -107,7 +107,8 @@ export async function startServer(
       return await route.handle({ account, query: url.searchParams, headers: request.headers, body: request })
     } catch (error) {
       if (error instanceof Refusal) return error.reply
-      throw error
+      if (request.destroyed || closing.signal.aborted) throw error
+      return surface.refuse(500, `The simulator itself failed: ${String(error)}`)
     }
   }
 

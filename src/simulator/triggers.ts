@@ -29,6 +29,7 @@ export function findTrigger(text: string): Trigger | undefined {
     case 'invalid':
     case 'tool':
       return { kind: word }
+    case undefined:
     default: {
       const status = Number(word)
       return status >= 400 && status <= 599 ? { kind: 'status', status } : undefined

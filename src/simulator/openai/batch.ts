@@ -136,6 +136,10 @@ export function createBatch(world: World, order: BatchOrder, surroundings: Batch
       const status = input.statuses[index] ?? 0
       tally[status === 200 ? 'completed' : 'failed']++
       if (status === 0) continue
+      if (status !== 200) {
+        ledger.failed('batch')
+        continue
+      }
       const digest = { high: input.digests[index * 2] ?? 0, low: input.digests[index * 2 + 1] ?? 0 }
       const describe = (): { model: string; prompt: string } => ({
         model: input.model,
@@ -151,6 +155,8 @@ export function createBatch(world: World, order: BatchOrder, surroundings: Batch
       ledger.batchMoved(phase)
     results = { output: undefined, errors: undefined }
     if (!input) return unpin()
+    // Counted for good: from here on only the places of the rows are needed.
+    if (validation.kind === 'accepted') validation = { ...validation, input: withoutRows(input) }
     const endedAt = entered[phase] ?? clock.now()
     const output = tally.completed > 0 ? newFileId() : undefined
     const errors = tally.failed > 0 || executed < input.rows ? newFileId() : undefined
@@ -248,4 +254,8 @@ export function createBatch(world: World, order: BatchOrder, surroundings: Batch
       await writing?.catch(() => {})
     },
   }
+}
+
+function withoutRows(input: BatchInput): BatchInput {
+  return { ...input, statuses: new Uint16Array(), digests: new Uint32Array(), prompts: [] }
 }

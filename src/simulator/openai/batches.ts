@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../core/request.ts'
 import type { BatchFault } from '../faults.ts'
 import { isObject, parseJson } from '../json.ts'
 import { jsonReply, readText, type Account, type Exchange, type Reply, type World } from '../provider.ts'
@@ -83,7 +84,7 @@ export function createBatches(world: World): Batches {
       const batches = [...kept.values()]
         .filter(({ owner, visibleAt }) => owner === account.hash && visibleAt <= now)
         .map(({ batch }) => batch)
-        .reverse()
+        .toReversed()
       const after = query.get('after')
       const from = after === null ? 0 : batches.findIndex(({ id }) => id === after) + 1
       if (after !== null && from === 0) return refuse(`No batch found with id '${after}'.`, 'after')
@@ -119,20 +120,15 @@ async function readRequest(
 ): Promise<Omit<BatchOrder, 'account' | 'faults'>> {
   const body = parseJson(text)
   if (!isObject(body)) return refuse('We could not parse the JSON body of your request.')
-  for (const name of ['input_file_id', 'endpoint', 'completion_window']) {
-    if (typeof body[name] !== 'string')
-      refuse(`Missing required parameter: '${name}'.`, name, 'missing_required_parameter')
-  }
-  const endpoint = ENDPOINTS.get(String(body['endpoint']))
+  const inputFileId = requiredText(body, 'input_file_id')
+  const path = requiredText(body, 'endpoint')
+  const window = requiredText(body, 'completion_window')
+  const endpoint = ENDPOINTS.get(path)
   if (!endpoint) {
     const known = [...ENDPOINTS.keys()].map((path) => `'${path}'`).join(', ')
-    return refuse(
-      `Invalid value: '${String(body['endpoint'])}'. Supported values are: ${known}.`,
-      'endpoint',
-      'invalid_value',
-    )
+    return refuse(`Invalid value: '${path}'. Supported values are: ${known}.`, 'endpoint', 'invalid_value')
   }
-  if (body['completion_window'] !== '24h') {
+  if (window !== '24h') {
     return refuse(
       "Invalid value for 'completion_window'. Supported values are: '24h'.",
       'completion_window',
@@ -143,7 +139,6 @@ async function readRequest(
   const expiry = isObject(body['output_expires_after']) ? body['output_expires_after'] : {}
   const resultSeconds = expirySeconds(expiry['anchor'], expiry['seconds'], 'output_expires_after')
 
-  const inputFileId = String(body['input_file_id'])
   const file = world.files.get(account.hash, inputFileId)
   if (!file) return refuse(`No such File object: ${inputFileId}`, 'input_file_id')
   if (file.purpose !== 'batch') {
@@ -158,6 +153,12 @@ async function readRequest(
     return refuse(`The input file is larger than ${limit} bytes.`, 'input_file_id', 'file_too_large')
   }
   return { endpoint, input: file, metadata, resultSeconds }
+}
+
+function requiredText(body: JsonObject, name: string): string {
+  const value = body[name]
+  if (typeof value === 'string' && value !== '') return value
+  return refuse(`Missing required parameter: '${name}'.`, name, 'missing_required_parameter')
 }
 
 function readMetadata(metadata: unknown): Readonly<Record<string, string>> | null {

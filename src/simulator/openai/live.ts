@@ -36,7 +36,10 @@ export async function answerLive(world: World, endpoint: Endpoint, { account, bo
   const digest = requestDigest(endpoint.path, body)
   const createdAt = seconds(world.clock.now())
   const outcome = execute({ endpoint, body, digest, trigger, createdAt })
-  // Like OpenAI's bill, the ledger counts what was answered or tried, not what was malformed.
+  if ('error' in outcome.body) {
+    world.ledger.failed('live')
+    return jsonReply(outcome.status, outcome.body)
+  }
   world.ledger.executed({
     way: 'live',
     account,
@@ -44,6 +47,6 @@ export async function answerLive(world: World, endpoint: Endpoint, { account, bo
     digest,
     describe: () => ({ model, prompt: endpoint.prompt(body) }),
   })
-  if ('error' in outcome.body || !streams || !endpoint.events) return jsonReply(outcome.status, outcome.body)
+  if (!streams || !endpoint.events) return jsonReply(200, outcome.body)
   return { status: 200, body: { kind: 'events', events: endpoint.events(outcome.body, body) } }
 }

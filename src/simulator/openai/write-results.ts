@@ -49,7 +49,11 @@ export async function writeResults(order: ResultsOrder): Promise<void> {
       for (const { text, index } of shuffled(numbered, random)) {
         const row = resultRow(text, index, order)
         const writer = row.failed ? errors : output
-        for (const line of row.lines) await writer.write(line)
+        for (const line of row.lines) {
+          // Awaiting only when there is something to wait for: a tick for every row would cost more than the row.
+          const room = writer.write(line)
+          if (room) await room
+        }
       }
     }
   } finally {

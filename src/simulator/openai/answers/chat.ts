@@ -142,8 +142,9 @@ function chunks(answer: Answer, body: JsonObject): readonly string[] {
     delta({ role: 'assistant', content: message['content'] === null ? null : '', refusal: null })
     for (const piece of pieces(contentText(message['content']))) delta({ content: piece })
     const calls = message['tool_calls']
-    if (Array.isArray(calls))
-      delta({ tool_calls: calls.map((call: Json, index: number) => ({ index, ...(isObject(call) ? call : {}) })) })
+    for (const [index, call] of (Array.isArray(calls) ? calls : []).entries()) {
+      if (isObject(call)) delta({ tool_calls: [{ index, ...call }] })
+    }
     delta({}, finishReason)
   }
   return [...events, ...(withUsage ? [chunk([], usage)] : []), DONE_EVENT]

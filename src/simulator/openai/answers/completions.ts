@@ -41,12 +41,22 @@ function promptsOf(prompt: Json | undefined): readonly string[] {
   return [typeof prompt === 'string' ? prompt : JSON.stringify(prompt ?? '')]
 }
 
-function chunks({ choices, usage: _, ...head }: Answer): readonly string[] {
+function chunks(answer: Answer): readonly string[] {
+  const { id, object, created, model, choices } = answer
   const events = (Array.isArray(choices) ? choices : []).flatMap((choice: unknown) => {
     if (!isObject(choice)) return []
     const chunk = (text: string, finish: string | null): string =>
-      event({ ...head, choices: [{ text, index: choice['index'], logprobs: null, finish_reason: finish }] })
-    return [...pieces(String(choice['text'])).map((piece) => chunk(piece, null)), chunk('', 'stop')]
+      event({
+        id,
+        object,
+        created,
+        model,
+        choices: [{ text, index: choice['index'], logprobs: null, finish_reason: finish }],
+      })
+    const text = typeof choice['text'] === 'string' ? choice['text'] : ''
+    return pieces(text)
+      .map((piece) => chunk(piece, null))
+      .concat(chunk('', 'stop'))
   })
   return [...events, DONE_EVENT]
 }
