@@ -37,7 +37,7 @@ export function captureBody(
     return encoding === undefined ? readText(body.toWellFormed()) : readEncoded(Buffer.from(body), encoding)
   }
   const bytes = bytesOf(body)
-  if (bytes) return encoding === undefined ? readBytes(bytes) : readEncoded(bytes.slice(), encoding)
+  if (bytes) return encoding === undefined ? readBytes(bytes) : readDrained(Promise.resolve(new Uint8Array(bytes)), encoding)
   if (body instanceof FormData) return unfit('not-json', 'its body is multipart')
   if (body instanceof URLSearchParams) return unfit('not-json', 'its body is a form')
   if (body instanceof Blob) return readBlob(body, encoding)
@@ -47,7 +47,7 @@ export function captureBody(
 
 async function readBlob(blob: Blob, encoding: string | undefined): Promise<Captured> {
   try {
-    return await readDrained(blob.bytes(), encoding)
+    return await read(await blob.bytes(), encoding)
   } catch {
     // Nothing is lost: the native call meets the same unreadable file and tells its caller.
     return unfit('unreadable-body', 'its Blob cannot be read')
@@ -56,17 +56,19 @@ async function readBlob(blob: Blob, encoding: string | undefined): Promise<Captu
 
 async function readDrained(draining: Promise<Uint8Array>, encoding: string | undefined): Promise<Captured> {
   const drained = ownBytes(await draining)
-  if (encoding !== undefined) return readEncoded(drained, encoding)
-  return { ...readBytes(drained), drained }
+  return { ...(await read(drained, encoding)), drained }
 }
 
-async function readEncoded(encoded: Uint8Array, encoding: string): Promise<Captured> {
-  const drained = ownBytes(encoded)
+function read(bytes: Uint8Array, encoding: string | undefined): Captured | Promise<Captured> {
+  return encoding === undefined ? readBytes(bytes) : readEncoded(bytes, encoding)
+}
+
+async function readEncoded(bytes: Uint8Array, encoding: string): Promise<Captured> {
   try {
-    return { ...readBytes(await decompress(drained, encoding)), drained }
+    return readBytes(await decompress(bytes, encoding))
   } catch {
     // Nothing is lost: the provider gets the bytes as they are, and judges them itself.
-    return { ...unfit('unreadable-body', `its body cannot be decoded as ${encoding}`), drained }
+    return unfit('unreadable-body', `its body cannot be decoded as ${encoding}`)
   }
 }
 

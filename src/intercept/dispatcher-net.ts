@@ -3,7 +3,7 @@ import type { HeaderPair, RequestHead, Target } from '../core/request.ts'
 import { type Bytes, type Captured, captureBody } from './capture.ts'
 import { answerDispatch, type DispatchHandler, failDispatch } from './dispatcher-answer.ts'
 import { bodyHeaders, decoded, headerPairs } from './headers.ts'
-import { activeScope, bypass, matchIn, nothingOpen, type OpenScope, registry, reportStray } from './registry.ts'
+import { activeScope, bypass, matchIn, nothingOpen, type OpenScope, registry, report, reportStray } from './registry.ts'
 import { callKey, noteUnshielded } from './signal-shield.ts'
 
 /** What a call looks like to an undici dispatcher, of any major version. */
@@ -112,11 +112,11 @@ interface Found {
 function settle(found: Found, captured: Captured): boolean {
   const { scope, target, handler } = found
   if (captured.kind === 'unfit') {
-    scope.batcher.passedThrough(target, captured.reason, captured.detail)
+    report(scope, target, captured.reason, captured.detail)
     return found.letThrough(captured.drained)
   }
   if (scope.closed) {
-    scope.batcher.passedThrough(target, 'scope-closed', 'the scope had closed')
+    report(scope, target, 'scope-closed', 'the scope had closed')
     return found.letThrough(captured.drained)
   }
   const { method, url } = found.head

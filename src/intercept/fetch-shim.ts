@@ -3,7 +3,7 @@ import { type Bytes, type Captured, captureBody } from './capture.ts'
 import { isDisturbed, isDrainable } from './drain.ts'
 import { bodyHeaders, decoded, headerPairs } from './headers.ts'
 import { awaitReply } from './pending-call.ts'
-import { activeScope, bypass, matchIn, nothingOpen, type OpenScope, registry, reportStray } from './registry.ts'
+import { activeScope, bypass, matchIn, nothingOpen, type OpenScope, registry, report, reportStray } from './registry.ts'
 import { toResponse } from './response.ts'
 import { signalOf } from './signal-shield.ts'
 
@@ -65,14 +65,18 @@ interface Found {
 function settle(found: Found, captured: Captured): Promise<Response> {
   const { scope, target } = found
   if (captured.kind === 'unfit') {
-    scope.batcher.passedThrough(target, captured.reason, captured.detail)
+    report(scope, target, captured.reason, captured.detail)
     return found.letThrough(captured.drained)
   }
   if (scope.closed) {
-    scope.batcher.passedThrough(target, 'scope-closed', 'the scope had closed')
+    report(scope, target, 'scope-closed', 'the scope had closed')
     return found.letThrough(captured.drained)
   }
-  return submit(found, captured) ?? found.letThrough(captured.drained)
+  try {
+    return submit(found, captured) ?? found.letThrough(captured.drained)
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
 /** While its body is being read a call is no different from a native one: any abort ends it, and a broken body fails it. */
@@ -111,7 +115,8 @@ function submit(found: Found, captured: Captured & { kind: 'json' }): Promise<Re
 function headOf([input, init]: FetchCall): RequestHead | undefined {
   const url =
     typeof input === 'string' ? input : input instanceof URL ? input.href : isRequest(input) ? input.url : undefined
-  if (url === undefined) return undefined
+  // An init that is no object is for the native call to refuse.
+  if (url === undefined || (init !== undefined && typeof init !== 'object')) return undefined
   const method: unknown = init?.method ?? (isRequest(input) ? input.method : 'GET')
   return typeof method === 'string' ? { method: method.toUpperCase(), url } : undefined
 }

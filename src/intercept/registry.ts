@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { RequestHead, Target } from '../core/request.ts'
+import type { PassReason, RequestHead, Target } from '../core/request.ts'
 import type { Batcher } from './batcher.ts'
 
 /** A scope as the patches see it. */
@@ -96,6 +96,15 @@ export function matchIn(scope: OpenScope, head: RequestHead): Target | undefined
   }
 }
 
+/** Tells a scope about a matched call that goes out at full price. */
+export function report(scope: OpenScope, target: Target, reason: PassReason, detail: string): void {
+  try {
+    scope.batcher.passedThrough(target, reason, detail)
+  } catch {
+    // A warning is lost, the call must not be.
+  }
+}
+
 /** Outside calls ask no more open scopes than this: a server may have thousands open. */
 const ASKED = 8
 
@@ -108,14 +117,14 @@ export function reportStray(head: RequestHead): boolean {
   if (here !== undefined && here !== 'bypass' && here.exact) {
     const target = matchIn(here.scope, head)
     if (target) {
-      here.scope.batcher.passedThrough(target, 'scope-closed', 'sent after the scope it was started in had closed')
+      report(here.scope, target, 'scope-closed', 'sent after the scope it was started in had closed')
       return true
     }
   }
   for (const scope of registry.open.slice(-ASKED)) {
     const target = matchIn(scope, head)
     if (target) {
-      scope.batcher.passedThrough(target, 'outside-scope', 'sent outside the scope while it was open')
+      report(scope, target, 'outside-scope', 'sent outside the scope while it was open')
       return true
     }
   }

@@ -17,8 +17,7 @@ export function raiseShield(): void {
     warn()
     return
   }
-  const read: (this: Request) => AbortSignal = signal.get
-  const shield = { read: (request: Request) => read.call(request), worked: false }
+  const shield = { read: (request: Request): AbortSignal => signal.get?.call(request), worked: false }
   registry.shield = shield
   Object.defineProperty(Request.prototype, 'signal', { ...signal, get: shieldedGetter(shield) })
   // undici ties a clone to what this getter returns, and finds it again by the real signal only.
