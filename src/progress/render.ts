@@ -82,15 +82,22 @@ function countsLine({ requests, batches }: Snapshot, frame: Frame): string {
     ]
     return all.filter((piece) => piece.text !== '')
   }
-  const width = frame.width - 2
+  const margin = marginOf(frame)
+  const width = frame.width - margin.length
   const long = pieces(open > 0 ? ` in ${formatPlural(open, 'batch', 'batches')}` : '')
   if (long.length === 0) return indent('nothing yet', 'quiet', frame)
   const chosen = lineWidth(long, glyph.separator) <= width ? long : pieces('')
-  return `  ${fitLine(chosen, { separator: glyph.separator, look: frame, ellipsis: glyph.ellipsis, width })}`
+  return margin + fitLine(chosen, { separator: glyph.separator, look: frame, ellipsis: glyph.ellipsis, width })
 }
 
 function indent(text: string, tone: Piece['tone'], frame: Frame): string {
-  return `  ${paint(truncate(text, frame.width - 2, glyphs(frame).ellipsis), tone, frame)}`
+  const margin = marginOf(frame)
+  return margin + paint(truncate(text, frame.width - margin.length, glyphs(frame).ellipsis), tone, frame)
+}
+
+/** Below the heading everything stands in by two, where there is room to spare. */
+function marginOf(frame: Frame): string {
+  return frame.width < 16 ? '' : '  '
 }
 
 function bar(done: number, total: number, width: number, look: Look): string {
@@ -170,7 +177,8 @@ function table(rows: readonly Row[], frame: Frame): string[] {
   const age = widest((row) => row.age)
   const wanted = widest((row) => row.name)
   const gap = 2
-  const left = frame.width - 2 - counts
+  const margin = marginOf(frame)
+  const left = frame.width - margin.length - counts
   const least = Math.max(0, Math.min(wanted, 12, left - gap))
   const ageRoom = age > 0 && left - gap - least >= gap + age ? gap + age : 0
   const barRoom = left - gap - least - ageRoom >= gap + MIN_BAR ? gap + MIN_BAR : 0
@@ -181,7 +189,7 @@ function table(rows: readonly Row[], frame: Frame): string[] {
 
   return rows.map((row) => {
     if (name < 1) return indent(row.counts, 'plain', frame)
-    let line = `  ${padEnd(truncate(row.name, name, glyph.ellipsis), name)}`
+    let line = `${margin}${padEnd(truncate(row.name, name, glyph.ellipsis), name)}`
     if (barWidth > 0) line += `  ${middle(row, barWidth, frame)}`
     line += `  ${padStart(row.counts, counts)}`
     if (ageRoom > 0) line += paint(`  ${padStart(row.age, age)}`, 'quiet', frame)
