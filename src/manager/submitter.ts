@@ -1,5 +1,5 @@
 import PQueue from 'p-queue'
-import type { Refusal } from '../core/adapter.ts'
+import type { BatchInput, Refusal } from '../core/adapter.ts'
 import type { BatchState } from '../core/batch.ts'
 import { sleep } from '../core/clock.ts'
 import { NetworkError, OffpeakError, ProviderError } from '../core/errors.ts'
@@ -13,7 +13,7 @@ import type { JobQueue } from './queue.ts'
 import type { Recovery } from './recovery.ts'
 import { answerReply } from './replies.ts'
 import type { Settler } from './settler.ts'
-import { spool } from './spool.ts'
+import { type Spool, spool } from './spool.ts'
 import type { Waiters } from './waiters.ts'
 
 /** Batches being uploaded or created at once. More would only share the same line. */
@@ -141,7 +141,7 @@ export class Submitter {
   async #create(batch: OpenBatch): Promise<void> {
     const { store, clock, emit, stopping } = this.#context
     const { adapter, call } = batch.account
-    await using opened = new AsyncDisposableStack()
+    let spooled: Spool | undefined
     let isAway = false
     const writeAhead = (): void => {
       if (stopping.aborted) throw new Stopped()
@@ -151,7 +151,7 @@ export class Submitter {
     }
     let created: BatchState
     try {
-      const input = async () => opened.use(await spool(store, adapter, batch.intent)).input
+      const input = async (): Promise<BatchInput> => (spooled ??= await spool(store, adapter, batch.intent)).input
       created = await adapter.create(batch.intent, batch.intent.upload, input, call.once(writeAhead))
     } catch (error) {
       if (!isAway) throw error
@@ -161,6 +161,8 @@ export class Submitter {
       }
       this.#mustAdvance(batch, { state: 'uploaded' })
       throw error
+    } finally {
+      await spooled?.[Symbol.asyncDispose]()
     }
     const { handle, status, counts } = created
     this.#mustAdvance(batch, { state: 'created', handle, status, counts, submittedAt: clock.now() })
