@@ -15,17 +15,24 @@ export interface Received {
 export interface EchoServer extends AsyncDisposable {
   readonly origin: string
   readonly received: Received[]
+  /** The next request, once all of it is there. */
+  arrival(): Promise<Received>
 }
 
-/** A server that keeps what it is sent and answers `{"from":"server"}`. */
+/** A server that keeps what it is sent and answers `{"from":"server"}`; under `/silent` it never answers. */
 export async function echoServer(): Promise<EchoServer> {
   const received: Received[] = []
+  let arrived = Promise.withResolvers<Received>()
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const { method = '', url = '', headers } = request
-      received.push({ method, url, headers, body: Buffer.concat(chunks) })
+      const one = { method, url, headers, body: Buffer.concat(chunks) }
+      received.push(one)
+      arrived.resolve(one)
+      arrived = Promise.withResolvers()
+      if (url.endsWith('/silent')) return
       response.setHeader('content-type', 'application/json')
       response.end('{"from":"server"}')
     })
@@ -35,6 +42,7 @@ export async function echoServer(): Promise<EchoServer> {
   return {
     origin: `http://127.0.0.1:${port}`,
     received,
+    arrival: () => arrived.promise,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
