@@ -1,15 +1,16 @@
 import { promisify } from 'node:util'
-import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib'
+// The default import, because an older Node lacks some of the names and would fail before `check-node` has its say.
+import zlib from 'node:zlib'
 
 /** No provider takes a request of this size, and a bomb stops here. */
 const MAX_BYTES = 256 * 1024 * 1024
 
 const DECODERS: Readonly<Record<string, (bytes: Uint8Array) => Promise<Uint8Array>>> = {
-  gzip: limited(gunzip),
-  'x-gzip': limited(gunzip),
-  deflate: limited(inflate),
-  br: limited(brotliDecompress),
-  zstd: limited(zstdDecompress),
+  gzip: limited(zlib.gunzip),
+  'x-gzip': limited(zlib.gunzip),
+  deflate: limited(zlib.inflate),
+  br: limited(zlib.brotliDecompress),
+  zstd: limited(zlib.zstdDecompress),
   identity: (bytes) => Promise.resolve(bytes),
 }
 

@@ -5,21 +5,18 @@ import type { Answer, JobState } from '../core/job.ts'
 import type { JsonObject } from '../core/request.ts'
 
 /** How job states are stored. Numbers are for ever; new ones go to the end. */
-export const JOB = { queued: 0, submitted: 1, answered: 2, failed: 3, dropped: 4 } as const satisfies Record<
-  JobState,
-  number
->
+export const JOB: Readonly<Record<JobState, number>> = { queued: 0, submitted: 1, answered: 2, failed: 3, dropped: 4 }
 const JOB_STATES: readonly JobState[] = ['queued', 'submitted', 'answered', 'failed', 'dropped']
 
 /** How intent states are stored; from `ended` on an intent is over. */
-export const INTENT = {
+export const INTENT: Readonly<Record<IntentState, number>> = {
   claimed: 0,
   uploaded: 1,
   creating: 2,
   created: 3,
   ended: 4,
   abandoned: 5,
-} as const satisfies Record<IntentState, number>
+}
 const INTENT_STATES: readonly IntentState[] = ['claimed', 'uploaded', 'creating', 'created', 'ended', 'abandoned']
 
 /** A number of a row back to its word. */
