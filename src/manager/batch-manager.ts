@@ -1,6 +1,6 @@
 import type { ProviderAdapter } from '../core/adapter.ts'
 import type { Intent } from '../core/batch.ts'
-import type { Clock } from '../core/clock.ts'
+import { type Clock, sleep } from '../core/clock.ts'
 import type { Emit } from '../core/events.ts'
 import { shouldFlush, type FlushReason } from '../core/flush-policy.ts'
 import type { JobId } from '../core/job.ts'
@@ -44,6 +44,8 @@ export interface ManagerOptions {
 /** Jobs, or characters of their bodies, kept in memory until the turn ends; beyond, they are written at once. */
 const GROUP_JOBS = 4096
 const GROUP_CHARACTERS = 4_000_000
+/** How long a scope whose callers are all answered stays for the rest of its own work. */
+const TIDY_UP_MS = 5000
 
 interface Arrival extends Waiter {
   readonly request: CapturedRequest
@@ -93,7 +95,7 @@ export class BatchManager {
     }
     this.#context = context
     this.#space = settings.cache ? '' : options.newTag()
-    this.#accounts = new Accounts(store.salt, new Caller({ fetch: options.fetch, now: () => clock.now() }), settings)
+    this.#accounts = new Accounts(store.salt, new Caller({ fetch: options.fetch, now: () => clock.now(), stopping: this.#stopping.signal }), settings)
     this.#hold = new Hold(clock, () => this.#waiters.size > 0 && this.#isUnderWay())
     this.#settler = new Settler(context, this.#waiters)
     const queueAgain = (jobs: readonly JobId[]): void => this.#queueAgain(jobs)
@@ -167,7 +169,13 @@ export class BatchManager {
       await this.flush()
       await this.#waiters.whenEmpty()
     }
+    // The last batch's tidying up, but not the work of earlier runs that nobody here waits for.
+    await Promise.race([this.#idle(), sleep(this.#context.clock, TIDY_UP_MS, { signal: this.#stopping.signal })])
     await this.#end()
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks)
   }
 
   /**
@@ -204,7 +212,7 @@ export class BatchManager {
     this.#neighbours.stop()
     this.#poller.stop()
     this.#stopping.abort()
-    while (this.#tasks.size > 0) await Promise.all(this.#tasks)
+    await this.#idle()
     this.#poller.stop()
     this.#lease.stop()
     this.#hold.stop()

@@ -14,6 +14,8 @@ export interface CallerOptions {
   /** Reaches the network past our own interception. */
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>
   readonly now: () => number
+  /** Ends every call but a create: the scope has stopped, and nobody would read the reply. */
+  readonly stopping: AbortSignal
 }
 
 /** Where and as whom an account's calls go. Held in memory only. */
@@ -39,7 +41,7 @@ export class Caller {
     this.#origins.set(origin, queue)
     return {
       baseUrl: line.baseUrl,
-      send: (request) => queue.add(() => this.#send(line, request)),
+      send: (request) => queue.add(() => this.#send(line, request, [this.#options.stopping])),
       once: (writeAhead) => {
         let sent = false
         return {
@@ -49,14 +51,14 @@ export class Caller {
               if (sent) throw new Error('a create call is sent once; its adapter tried a second time')
               writeAhead()
               sent = true
-              return await this.#send(line, request)
+              return await this.#send(line, request, [])
             }),
         }
       },
     }
   }
 
-  async #send(line: Line, request: ProviderRequest): Promise<Response> {
+  async #send(line: Line, request: ProviderRequest, signals: readonly AbortSignal[]): Promise<Response> {
     const what = `${request.method} ${request.path}`
     // An upload or a download takes as long as its bytes take.
     const isTransfer = request.body instanceof FormData || request.path.endsWith('/content')
@@ -68,7 +70,7 @@ export class Caller {
       ],
       redirect: 'manual',
       ...(request.body === undefined ? {} : { body: request.body }),
-      ...(isTransfer ? {} : { signal: AbortSignal.timeout(REPLY_TIMEOUT_MS) }),
+      signal: AbortSignal.any(isTransfer ? [...signals] : [...signals, AbortSignal.timeout(REPLY_TIMEOUT_MS)]),
     }
     let response: Response
     try {
