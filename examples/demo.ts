@@ -2,6 +2,7 @@
  * `npm run demo`: an ordinary program on the official OpenAI SDK, its calls batched, against the built-in simulator. No key, no network.
  * Run it twice: the second run is answered from the store.
  */
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import OpenAI from 'openai'
 import { batchify } from 'offpeak'
@@ -9,9 +10,22 @@ import { spawnSimulator } from 'offpeak/simulator'
 
 /** Answers belong to where they came from, so the simulator comes back to the same port if it can. */
 const PORT = 9911
-const STORE = fileURLToPath(new URL('../.offpeak/demo.db', import.meta.url))
-const TOPICS = ['late parcel', 'broken zip', 'wrong size', 'double charge', 'lost password', 'gift card', 'refund', 'new address']
+const FOLDER = fileURLToPath(new URL('../.offpeak/demo', import.meta.url))
+const STORE = `${FOLDER}/store.db`
+/** Stands while a run is under way. */
+const UNFINISHED = `${FOLDER}/unfinished`
+const TOPICS = [
+  'late parcel',
+  'broken zip',
+  'wrong size',
+  'double charge',
+  'lost password',
+  'gift card',
+  'refund',
+  'new address',
+]
 
+startAfreshIfInterrupted()
 const simulator = await startSimulator()
 const baseURL = simulator.baseUrl('openai')
 
@@ -55,6 +69,7 @@ const [labels, replies, vectors] = await batch.run(() =>
 )
 await batch.close()
 await simulator.close()
+rmSync(UNFINISHED)
 
 // ── what came back ──
 
@@ -67,7 +82,9 @@ console.log(`${vectors.length} embeddings of ${vectors[0]?.length} dimensions`)
 if (requests.cached === requests.total) {
   console.log(`all ${requests.total} from the store of an earlier run: nothing sent, nothing paid`)
 } else {
-  console.log(`${requests.total} requests in ${batches} batches: $${costUsd?.toFixed(6)} instead of $${liveCostUsd?.toFixed(6)}, saved $${savedUsd?.toFixed(6)}`)
+  console.log(
+    `${requests.total} requests in ${batches} batches: $${costUsd?.toFixed(6)} instead of $${liveCostUsd?.toFixed(6)}, saved $${savedUsd?.toFixed(6)}`,
+  )
 }
 console.log(`store: ${STORE}`)
 
@@ -80,4 +97,14 @@ async function startSimulator(): ReturnType<typeof spawnSimulator> {
     console.error(`Port ${PORT} is taken, so answers of earlier runs are not found again this time.`)
     return await spawnSimulator({ batchMs: 3000 })
   }
+}
+
+/** A real provider goes on with batches while nobody looks; the simulator forgot those of an interrupted run when it ended with it. */
+function startAfreshIfInterrupted(): void {
+  if (existsSync(UNFINISHED)) {
+    console.error('The last demo was interrupted, and its simulator with it: starting afresh.')
+    rmSync(FOLDER, { recursive: true })
+  }
+  mkdirSync(FOLDER, { recursive: true, mode: 0o700 })
+  writeFileSync(UNFINISHED, '')
 }
