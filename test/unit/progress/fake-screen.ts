@@ -51,6 +51,21 @@ export class FakeScreen extends EventEmitter {
     return lines
   }
 
+  /** Changes the width as a terminal does that wraps the lines it has, and tells. */
+  resize(columns: number): void {
+    const wrapped: string[][] = []
+    for (const [index, cells] of this.#rows.entries()) {
+      if (index === this.#row) this.#row = wrapped.length
+      const text = cells.join('').trimEnd()
+      for (let start = 0; start === 0 || start < text.length; start += columns) {
+        wrapped.push(text.slice(start, start + columns).split(''))
+      }
+    }
+    this.#rows = wrapped
+    this.columns = columns
+    this.emit('resize')
+  }
+
   #put(character: string): void {
     if (character === '\r') this.#column = 0
     else if (character === '\n') {

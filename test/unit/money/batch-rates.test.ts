@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest'
+import { BATCH_RATES, batchRate, type BatchRateRow } from '../../../src/money/batch-rates.ts'
+
+const TODAY = Date.UTC(2026, 10, 20)
+
+function row(parts: Partial<BatchRateRow>): BatchRateRow {
+  return {
+    provider: 'acme',
+    priceList: 'acme',
+    validFrom: '2025-01-01',
+    rate: { kind: 'share', share: 0.5 },
+    source: 'https://example.com',
+    checked: '2026-01-01',
+    ...parts,
+  }
+}
+
+const target = { provider: 'acme', endpoint: '/v1/chat/completions', model: 'large' }
+
+describe('the table of batch rates', () => {
+  test('OpenAI bills half of its list price', () => {
+    for (const endpoint of ['/v1/responses', '/v1/chat/completions', '/v1/embeddings', '/v1/images/generations']) {
+      expect(batchRate({ provider: 'openai', endpoint, model: 'any' }, TODAY)?.rate).toEqual({
+        kind: 'share',
+        share: 0.5,
+      })
+    }
+  })
+
+  test('OpenAI moderates for nothing', () => {
+    const moderation = { provider: 'openai', endpoint: '/v1/moderations', model: 'omni-moderation-latest' }
+
+    expect(batchRate(moderation, TODAY)?.rate).toEqual({ kind: 'free' })
+  })
+
+  test('a provider without a row has no rate', () => {
+    expect(batchRate({ ...target, provider: 'nobody' }, TODAY)).toBeUndefined()
+  })
+
+  test('every row says since when, from where and as of when', () => {
+    for (const { validFrom, checked, source } of BATCH_RATES) {
+      expect(new Date(validFrom).toISOString()).toContain(validFrom)
+      expect(new Date(checked).toISOString()).toContain(checked)
+      expect(source).toMatch(/^https:\/\//)
+    }
+  })
+})
+
+describe('which row applies', () => {
+  test('the latest that is valid already', () => {
+    const rows = [
+      row({ validFrom: '2026-12-01', rate: { kind: 'share', share: 0.9 } }),
+      row({ validFrom: '2025-01-01', rate: { kind: 'share', share: 0.5 } }),
+      row({ validFrom: '2026-06-01', rate: { kind: 'share', share: 0.8 } }),
+    ]
+
+    expect(batchRate(target, TODAY, rows)?.rate).toMatchObject({ share: 0.8 })
+    expect(batchRate(target, Date.UTC(2025, 1, 1), rows)?.rate).toMatchObject({ share: 0.5 })
+    expect(batchRate(target, Date.UTC(2020, 1, 1), rows)).toBeUndefined()
+  })
+
+  test('of those valid from the same day, the first', () => {
+    const rows = [row({ model: /^large/, rate: { kind: 'share', share: 0.2 } }), row({})]
+
+    expect(batchRate(target, TODAY, rows)?.rate).toMatchObject({ share: 0.2 })
+    expect(batchRate({ ...target, model: 'small' }, TODAY, rows)?.rate).toMatchObject({ share: 0.5 })
+  })
+
+  test('none of another endpoint', () => {
+    expect(batchRate(target, TODAY, [row({ endpoint: /embeddings$/ })])).toBeUndefined()
+  })
+})
