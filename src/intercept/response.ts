@@ -100,7 +100,7 @@ class LateResponse extends BareResponse implements Response {
   }
 
   async blob(): Promise<Blob> {
-    return new Blob([this.#consume()], { type: this.headers.get('content-type') ?? '' })
+    return new Response(this.#consume(), { headers: this.headers }).blob()
   }
 
   async formData(): Promise<FormData> {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { InterceptionScope } from '../../src/intercept/scope.ts'
@@ -196,4 +197,40 @@ describe.each(clients)('%s', (_client, send) => {
 
     expect(await call).toMatchObject({ error: { name: 'AbortError' } })
   })
+})
+
+test.each(['at once', 'by a timer'])(
+  'a clone of a Request follows its signal, aborted %s, as it does outside a scope',
+  async (how) => {
+    open()
+    const follows = async (): Promise<boolean> => {
+      const controller = new AbortController()
+      const request = new Request(url(), { ...post, signal: controller.signal })
+      const clone = request.clone()
+      await (how === 'at once' ? controller.abort() : TIMERS['setTimeout']?.(controller))
+      await immediate()
+      return request.bodyUsed || clone.signal.aborted
+    }
+
+    const native = await follows()
+
+    expect(await scope.run(follows)).toBe(native)
+  },
+)
+
+test('listeners do not stay on a signal that outlives its calls', async () => {
+  open()
+  const controller = new AbortController()
+  const warnings: string[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning.message)
+  process.on('warning', onWarning)
+
+  const calls = Array.from({ length: 100 }, () => scope.run(() => fetch(url(), { ...post, signal: controller.signal })))
+  for (const submission of batcher.submissions) submission.answer()
+  await Promise.all(calls)
+  await immediate()
+  process.off('warning', onWarning)
+
+  expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+  expect(warnings).toEqual([])
 })
