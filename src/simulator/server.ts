@@ -77,7 +77,7 @@ export async function startServer(
 
     await pause(faults, 'before')
     const early = faults.find(isEarly)
-    if (early && !('status' in early && early.status)) return hangUp(request)
+    if (early && statusOf(early) === undefined) return hangUp(request)
     const reply = early
       ? replyOfFault(early, surface)
       : await execute(surface, route, account, { url, request, method })
@@ -169,8 +169,13 @@ function isEarly(fault: CallFault): boolean {
   }
 }
 
+/** The status a fault answers with; undefined: it does not answer. */
+function statusOf(fault: CallFault): number | undefined {
+  return fault.kind === 'status' || fault.kind === 'down' ? fault.status : undefined
+}
+
 function replyOfFault(fault: CallFault, surface: ProviderSurface): Reply {
-  const status = 'status' in fault && fault.status ? fault.status : 500
+  const status = statusOf(fault) ?? 500
   const reply = surface.refuse(status, `The simulator was asked to answer with ${status}`)
   if (fault.kind !== 'status') return reply
   const headers = {

@@ -15,8 +15,8 @@ export interface Executable {
 }
 
 export type Outcome =
-  | { readonly status: 200; readonly body: Answer }
-  | { readonly status: number; readonly body: { readonly error: OpenAIError } }
+  | { readonly kind: 'answered'; readonly status: 200; readonly body: Answer }
+  | { readonly kind: 'refused'; readonly status: number; readonly body: { readonly error: OpenAIError } }
 
 /** The error this request gets, without the work of an answer; undefined: it will be answered. */
 export function verdictOn({
@@ -33,7 +33,7 @@ export function verdictOn({
 
 export function execute(executable: Executable): Outcome {
   const verdict = verdictOn(executable)
-  if (verdict) return { status: verdict.status, body: { error: verdict.error } }
+  if (verdict) return { kind: 'refused', status: verdict.status, body: { error: verdict.error } }
   const { endpoint, body, digest, trigger, createdAt } = executable
   const context = {
     digest: digestHex(digest),
@@ -41,7 +41,7 @@ export function execute(executable: Executable): Outcome {
     createdAt,
     wantsTool: trigger?.kind === 'tool',
   }
-  return { status: 200, body: endpoint.answer(body, context) }
+  return { kind: 'answered', status: 200, body: endpoint.answer(body, context) }
 }
 
 export function modelOf(endpoint: Endpoint, body: JsonObject): string | undefined {

@@ -36,7 +36,7 @@ export async function answerLive(world: World, endpoint: Endpoint, { account, bo
   const digest = requestDigest(endpoint.path, body)
   const createdAt = seconds(world.clock.now())
   const outcome = execute({ endpoint, body, digest, trigger, createdAt })
-  if ('error' in outcome.body) {
+  if (outcome.kind === 'refused') {
     world.ledger.failed('live')
     return jsonReply(outcome.status, outcome.body)
   }

@@ -97,7 +97,7 @@ function resultRow(text: string, index: number, order: ResultsOrder): ResultRow 
       : forcedOutcome(forced)
   const response = { status_code: outcome.status, request_id: `req_${id.slice(10)}`, body: outcome.body }
   const line = JSON.stringify({ id, custom_id: customId, response, error: null })
-  return { failed: outcome.status >= 400, lines: spoiled(line, trigger?.kind) }
+  return { failed: outcome.kind === 'refused', lines: spoiled(line, trigger?.kind) }
 }
 
 function spoiled(line: string, trigger: string | undefined): readonly string[] {
@@ -108,6 +108,7 @@ function spoiled(line: string, trigger: string | undefined): readonly string[] {
 
 function forcedOutcome(status: number): Outcome {
   return {
+    kind: 'refused',
     status,
     body: { error: errorOfStatus(status, `The simulator was asked to answer this line with ${status}`) },
   }
