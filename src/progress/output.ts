@@ -15,6 +15,29 @@ export interface Output {
   close(): void
 }
 
+/** Everybody who writes to one stream, behind one error listener: many scopes must not look like a leak of listeners. */
+interface Watch {
+  readonly users: Set<() => void>
+  readonly onError: () => void
+}
+
+const watches = new WeakMap<OutputStream, Watch>()
+
+function watch(stream: OutputStream, onFailure: () => void): () => void {
+  let found = watches.get(stream)
+  if (!found) {
+    const users = new Set<() => void>()
+    found = { users, onError: () => users.forEach((fail) => fail()) }
+    watches.set(stream, found)
+  }
+  const { users, onError } = found
+  if (users.size === 0) stream.on?.('error', onError)
+  users.add(onFailure)
+  return () => {
+    if (users.delete(onFailure) && users.size === 0) stream.off?.('error', onError)
+  }
+}
+
 /**
  * A closed stderr (`2>&1 | head`) must not end the program: the first failed write ends the output instead. The error listener
  * stays until our last write is through, because a stream reports the failure after the write returned.
@@ -23,16 +46,16 @@ export function createOutput(stream: OutputStream, write: OutputStream['write'] 
   let alive = true
   let closed = false
   let inFlight = 0
+  const unwatch = watch(stream, fail)
 
   function fail(): void {
     alive = false
   }
   function letGo(): void {
     // After a failure the listener stays: the stream may be about to report it.
-    if (closed && alive && inFlight === 0) stream.off?.('error', fail)
+    if (closed && alive && inFlight === 0) unwatch()
   }
 
-  stream.on?.('error', fail)
   return {
     get alive() {
       return alive

@@ -425,6 +425,15 @@ describe('the log', () => {
     expect(screen.eventNames()).toEqual([])
   })
 
+  test('of many scopes at once listens to their stream once', () => {
+    const screen = pipe()
+    const displays = Array.from({ length: 20 }, () => scene({ screen }).display)
+
+    expect(screen.listenerCount('error')).toBe(1)
+    for (const display of displays) display.close()
+    expect(screen.listenerCount('error')).toBe(0)
+  })
+
   test('a scope without calls has no last words', () => {
     const { screen, display } = scene({ screen: pipe() })
 
