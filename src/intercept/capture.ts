@@ -37,7 +37,8 @@ export function captureBody(
     return encoding === undefined ? readText(body.toWellFormed()) : readEncoded(Buffer.from(body), encoding)
   }
   const bytes = bytesOf(body)
-  if (bytes) return encoding === undefined ? readBytes(bytes) : readDrained(Promise.resolve(new Uint8Array(bytes)), encoding)
+  if (bytes)
+    return encoding === undefined ? readBytes(bytes) : readDrained(Promise.resolve(new Uint8Array(bytes)), encoding)
   if (body instanceof FormData) return unfit('not-json', 'its body is multipart')
   if (body instanceof URLSearchParams) return unfit('not-json', 'its body is a form')
   if (body instanceof Blob) return readBlob(body, encoding)

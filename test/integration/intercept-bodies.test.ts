@@ -69,7 +69,7 @@ const FETCH_SHAPES: Record<string, (text: string) => [string | URL | Request, Re
       ...encoded(gzipSync(brotliCompressSync(text)), 'br, gzip'),
       body: new Blob([gzipSync(brotliCompressSync(text))]).stream(),
       duplex: 'half',
-    } as RequestInit,
+    },
   ],
   'two megabytes': (text) => [url(), post(JSON.stringify({ ...JSON.parse(text), large: 'y'.repeat(2_000_000) }))],
 }

@@ -150,11 +150,11 @@ const USES: Record<string, (response: Response) => unknown> = {
   },
   'a clone after text()': async (response) => {
     await response.text()
-    return response.clone()
+    return response.clone().status
   },
   'a clone while its body is locked': (response) => {
     response.body?.getReader()
-    return response.clone()
+    return response.clone().status
   },
 }
 

@@ -13,8 +13,8 @@ interface Probe {
   readonly handler: DispatchHandler
   /** What it was called with, in order. */
   readonly calls: string[]
-  resume(): void
-  abort(reason?: unknown): void
+  readonly resume: () => void
+  readonly abort: (reason?: unknown) => void
 }
 
 /** A handler of undici up to 7 that takes one chunk at a time. */
