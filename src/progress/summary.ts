@@ -24,7 +24,7 @@ export function renderSummary(report: Report, extras: SummaryExtras, look: Look)
     pending > 0 ? paint(`${formatCount(pending)} not settled`, 'note', look) : '',
   ].filter((text) => text !== '')
   const lines = [
-    `${paint('offpeak', 'strong', look)}  ${formatPlural(batched, 'request', 'requests')} in ${formatDuration(extras.elapsedMs)}${outcomes.length > 0 ? `: ${outcomes.join(', ')}` : ''}`,
+    `${paint('offpeak', 'strong', look)}  ${formatPlural(batched, 'request', 'requests')} in ${tookText(extras.elapsedMs)}${outcomes.length > 0 ? `: ${outcomes.join(', ')}` : ''}`,
   ]
   const work = workText(report)
   if (work !== '') lines.push(`  ${paint(work, 'quiet', look)}`)
@@ -43,6 +43,11 @@ export function renderSummary(report: Report, extras: SummaryExtras, look: Look)
     lines.push(`  ${paint(`and ${formatPlural(unnamed, 'other reason', 'other reasons')}`, 'quiet', look)}`)
   if (extras.passedThrough.size > 0) lines.push(`  ${paint(passedText(extras.passedThrough), 'note', look)}`)
   return lines
+}
+
+/** A run answered from the store takes no seconds, but it takes some time. */
+function tookText(ms: number): string {
+  return ms < 1000 ? `${Math.max(0, Math.round(ms))}ms` : formatDuration(ms)
 }
 
 function part(count: number, text: string): string {

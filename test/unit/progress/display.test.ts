@@ -271,11 +271,11 @@ describe('live', () => {
 
     one.close(reportOf(1))
     clock.advance(100)
-    expect(screen.lines[0]).toBe('offpeak  1 request in 0s: 1 answered')
+    expect(screen.lines[0]).toBe('offpeak  1 request in 100ms: 1 answered')
     expect(screen.lines.at(-1)).toBe('  1 from the store')
 
     other.close()
-    expect(screen.lines).toEqual(['offpeak  1 request in 0s: 1 answered', '  10 tokens in, 5 out'])
+    expect(screen.lines).toEqual(['offpeak  1 request in 100ms: 1 answered', '  10 tokens in, 5 out'])
     expect(clock.waiting).toBe(0)
   })
 
@@ -416,7 +416,7 @@ describe('the log', () => {
     display.close(reportOf(1, 2))
 
     expect(screen.lines.slice(1)).toEqual([
-      'offpeak  2 requests in 0s: 2 answered',
+      'offpeak  2 requests in 0ms: 2 answered',
       '  20 tokens in, 10 out',
       '  1 call went through at full price: 1 streaming',
     ])

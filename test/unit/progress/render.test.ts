@@ -236,7 +236,7 @@ describe('the summary', () => {
 
     expect([costUsd, liveCostUsd, savedUsd]).not.toContain(undefined)
     expect(renderSummary(free, { elapsedMs: 20, passedThrough: new Map() }, look)).toEqual([
-      'offpeak  1 request in 0s: 1 from the store',
+      'offpeak  1 request in 20ms: 1 from the store',
     ])
   })
 
