@@ -72,6 +72,8 @@ function configure(database: Sqlite.Database): void {
   if (database.pragma('synchronous', { simple: true }) !== 2) {
     throw new OffpeakError('store-unusable', `SQLite would not be set to synchronous=FULL for ${database.name}.`)
   }
+  // Statements that write many rows keep a journal of their own, by default in a file: slow, and our prompts in a temporary folder.
+  database.pragma('temp_store = MEMORY')
   database.pragma('cache_size = -16000')
   database.pragma('wal_autocheckpoint = 4000')
   database.pragma('journal_size_limit = 67108864')

@@ -1,8 +1,9 @@
 import type { JobId } from '../core/job.ts'
 import type { NewJob, Placement } from '../core/store.ts'
+import { bulkInto, ROWS_AT_ONCE } from './bulk.ts'
 import type { Connection } from './connection.ts'
 import type { Owners } from './owners.ts'
-import { answerOf, JOB, type AnswerRow } from './rows.ts'
+import { type AnswerRow, answerOf, JOB } from './rows.ts'
 import type { Targets } from './targets.ts'
 
 export interface Placing {
@@ -15,25 +16,28 @@ type FoundRow = readonly [id: JobId, state: number, owner: number, intent: numbe
 
 /** Puts new jobs into the queue, or finds the ones they repeat. To be used inside a writing transaction. */
 export function placingIn(
-  { database }: Connection,
+  connection: Connection,
   owners: Owners,
   targets: Targets,
   batchOf: (intent: number) => string | undefined,
 ): Placing {
+  const { database } = connection
   const nextId = database.prepare<[], number>("SELECT next FROM counters WHERE name = 'job'").pluck()
   const keepNextId = database.prepare<[number]>("UPDATE counters SET next = ? WHERE name = 'job'")
-  const insertJob = database.prepare<[JobId, number, number, number, number, string]>(
+  const insertSql = (rows: number): string =>
     `INSERT INTO jobs (id, target, state, owner, requeues, possibly_billed, created_at, occurrence, fingerprint)
-     VALUES (?, ?, ${JOB.queued}, ?, 0, 0, ?, ?, ?)
-     ON CONFLICT (fingerprint, occurrence) WHERE occurrence > 0 DO NOTHING`,
-  )
-  const insertBody = database.prepare<[JobId, string]>('INSERT INTO bodies VALUES (?, ?)')
+     VALUES ${Array(rows).fill(`(?, ?, ${JOB.queued}, ?, 0, 0, ?, ?, ?)`).join(', ')}
+     ON CONFLICT (fingerprint, occurrence) WHERE occurrence > 0 DO NOTHING`
+  const insertOne = database.prepare<(number | string)[]>(insertSql(1))
+  const insertMany = database.prepare<(number | string)[]>(insertSql(ROWS_AT_ONCE))
+  const bodiesFor = bulkInto(connection, 'bodies', 2)
   const find = database
     .prepare<[string, number], FoundRow>(
       'SELECT id, state, owner, intent FROM jobs WHERE fingerprint = ? AND occurrence = ? AND occurrence > 0',
     )
     .raw()
-  const answer = database
+  // Not a join: this SQLite plans a join of parameters anew each time it is run, which costs ten times as much as running it.
+  const findAnswer = database
     .prepare<[JobId], AnswerRow>('SELECT status, request_id, body FROM answers WHERE job = ?')
     .raw()
   const revive = database.prepare<[number, number, JobId]>(
@@ -53,37 +57,73 @@ export function placingIn(
       const first = nextId.get() ?? 1
       let next = first
       const placements: Placement[] = []
+      const bodies = bodiesFor()
       const gone = new Map<number, boolean>()
       const batches = new Map<number, string | undefined>()
-      // Most groups are all new or all known, so that the last job tells what to try first with the next.
-      let expectNew = true
+      // Most groups are all new or all known: the last jobs tell what to try first with the next.
+      let newInARow = ROWS_AT_ONCE
 
-      for (const job of jobs) {
-        const known: FoundRow | undefined = expectNew ? undefined : find.get(job.fingerprint, job.occurrence)
-        const placement: Placement | undefined = known
-          ? reuse(known, job)
-          : (insert(job) ?? reuse(find.get(job.fingerprint, job.occurrence), job))
-        placements.push(placement ?? renew(job))
-        expectNew = placement === undefined || placement.job >= first
+      while (placements.length < jobs.length) {
+        const together = jobs.slice(placements.length, placements.length + ROWS_AT_ONCE)
+        if (newInARow >= ROWS_AT_ONCE && together.length === ROWS_AT_ONCE) insertTogether(together)
+        else for (const job of together) placements.push(place(job))
       }
+      bodies.flush()
       if (next !== first) keepNextId.run(next)
       return placements
 
+      /** All at once; where some of them are known already, those are looked at one by one. */
+      function insertTogether(together: readonly NewJob[]): void {
+        const ids = next
+        const { changes } = insertMany.run(...together.flatMap((job, at) => rowOf(ids + at, job)))
+        const areNew = changes === together.length
+        if (changes > 0) next += together.length
+        for (const [at, job] of together.entries()) {
+          const id = ids + at
+          const known = areNew || job.occurrence === 0 ? undefined : find.get(job.fingerprint, job.occurrence)
+          if (known && known[0] !== id) placements.push(reuse(known, job) ?? insertInstead(job))
+          else placements.push(queued(id, job))
+        }
+      }
+
+      function place(job: NewJob): Placement {
+        const known = newInARow > 0 ? undefined : find.get(job.fingerprint, job.occurrence)
+        if (known) return reuse(known, job) ?? insertInstead(job)
+        const inserted = insert(job)
+        if (inserted) return inserted
+        const found = find.get(job.fingerprint, job.occurrence)
+        return (found && reuse(found, job)) ?? insertInstead(job)
+      }
+
       function insert(job: NewJob): Placement | undefined {
-        const target = targets.idOf(job.target)
-        const inserted = insertJob.run(next, target, owner, now, job.occurrence, job.fingerprint)
-        if (inserted.changes === 0) return undefined
-        insertBody.run(next, job.body)
-        return { kind: 'queued', job: next++ }
+        if (insertOne.run(...rowOf(next, job)).changes === 0) return undefined
+        next += 1
+        return queued(next - 1, job)
+      }
+
+      function insertInstead(job: NewJob): Placement {
+        const inserted = insert(job)
+        if (!inserted) throw new Error('A job that had just made room was found again.')
+        return inserted
+      }
+
+      function rowOf(id: JobId, job: NewJob): (number | string)[] {
+        return [id, targets.idOf(job.target), owner, now, job.occurrence, job.fingerprint]
+      }
+
+      function queued(id: JobId, job: NewJob): Placement {
+        newInARow += 1
+        bodies.add([id, job.body])
+        return { kind: 'queued', job: id }
       }
 
       /** undefined: the known job ended in a failure and has made room for a new one. */
-      function reuse(row: FoundRow | undefined, job: NewJob): Placement | undefined {
-        if (!row) return undefined
+      function reuse(row: FoundRow, job: NewJob): Placement | undefined {
+        newInARow = 0
         const [id, state, holder, intent] = row
         if (state === JOB.answered) {
-          const stored = answer.get(id)
-          if (stored) return { kind: 'answered', job: id, answer: answerOf(stored), batch: batchOfJob(intent) }
+          const answer = findAnswer.get(id)
+          if (answer) return { kind: 'answered', job: id, answer: answerOf(answer), batch: batchOfJob(intent) }
         }
         if (state === JOB.answered || state === JOB.failed) {
           giveUpOccurrence.run(id)
@@ -94,12 +134,6 @@ export function placingIn(
           return { kind: 'queued', job: id }
         }
         return { kind: 'waiting', job: id }
-      }
-
-      function renew(job: NewJob): Placement {
-        const placement = insert(job)
-        if (!placement) throw new Error('A job that had just made room was found again.')
-        return placement
       }
 
       function isGone(holder: number): boolean {

@@ -2,7 +2,8 @@ import type { Answer, JobId } from '../core/job.ts'
 import type { JobStatus, StoredBody } from '../core/store.ts'
 import type { Connection } from './connection.ts'
 import type { Intents } from './intents.ts'
-import { answerOf, JOB, jobState, type AnswerRow } from './rows.ts'
+import type { Targets } from './targets.ts'
+import { type AnswerRow, answerOf, JOB, jobState } from './rows.ts'
 
 export interface Reading {
   status(jobs: readonly JobId[]): readonly JobStatus[]
@@ -16,10 +17,14 @@ const PAGE_JOBS = 256
 const PAGE_LENGTH = 1_000_000
 
 type StatusRow = readonly [id: JobId, state: number, intent: number | null, requeues: number, possiblyBilled: number]
-type BodyRow = readonly [job: JobId, body: string, endpoint: string]
+type BodyRow = readonly [job: JobId, body: string, target: number]
 
 /** What those who wait for jobs, or send them, read. */
-export function readingIn({ database }: Connection, intents: Pick<Intents, 'batchOf' | 'rangeOf'>): Reading {
+export function readingIn(
+  { database }: Connection,
+  targets: Targets,
+  intents: Pick<Intents, 'batchOf' | 'rangeOf'>,
+): Reading {
   const columns = 'SELECT id, state, intent, requeues, possibly_billed FROM jobs'
   const select = database.prepare<[JobId], StatusRow>(`${columns} WHERE id = ?`).raw()
   const selectUnsettled = database
@@ -27,12 +32,13 @@ export function readingIn({ database }: Connection, intents: Pick<Intents, 'batc
       `${columns} WHERE id BETWEEN ? AND ? AND intent = ? AND state = ${JOB.submitted} ORDER BY id`,
     )
     .raw()
+  // Not a join, see `placing.ts`.
   const selectAnswer = database
     .prepare<[JobId], AnswerRow>('SELECT status, request_id, body FROM answers WHERE job = ?')
     .raw()
   const selectBodies = database
     .prepare<[JobId, JobId, number], BodyRow>(
-      `SELECT jobs.id, body, endpoint FROM jobs CROSS JOIN bodies ON bodies.job = jobs.id CROSS JOIN targets ON targets.id = jobs.target
+      `SELECT jobs.id, body, target FROM jobs CROSS JOIN bodies ON bodies.job = jobs.id
        WHERE jobs.id BETWEEN ? AND ? AND intent = ? AND state = ${JOB.submitted} ORDER BY jobs.id LIMIT ${PAGE_JOBS}`,
     )
     .raw()
@@ -65,8 +71,8 @@ export function readingIn({ database }: Connection, intents: Pick<Intents, 'batc
     page(intent, from, to) {
       const bodies: StoredBody[] = []
       let length = 0
-      for (const [job, body, endpoint] of selectBodies.iterate(from, to, intent)) {
-        bodies.push({ job, body, endpoint })
+      for (const [job, body, target] of selectBodies.iterate(from, to, intent)) {
+        bodies.push({ job, body, endpoint: targets.endpointOf(target) })
         length += body.length
         if (length > PAGE_LENGTH) break
       }

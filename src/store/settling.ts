@@ -1,6 +1,7 @@
 import type { IntentRef } from '../core/batch.ts'
 import type { JobId, Settlement } from '../core/job.ts'
 import type { Requeue } from '../core/store.ts'
+import { bulkInto } from './bulk.ts'
 import type { Connection } from './connection.ts'
 import { JOB } from './rows.ts'
 import { runsOf } from './runs.ts'
@@ -11,7 +12,8 @@ export interface Settling {
 }
 
 /** Ends the submission of jobs, one way or the other. To be used inside a writing transaction, by a ref that holds the intent. */
-export function settlingIn({ database }: Connection): Settling {
+export function settlingIn(connection: Connection): Settling {
+  const { database } = connection
   const count = database
     .prepare<[JobId, JobId, number], number>(
       `SELECT count(*) FROM jobs WHERE id BETWEEN ? AND ? AND intent = ? AND state = ${JOB.submitted}`,
@@ -23,22 +25,16 @@ export function settlingIn({ database }: Connection): Settling {
   const settleOne = database.prepare<[number, number, JobId, number]>(
     `UPDATE jobs SET state = ?, settled_at = ? WHERE id = ? AND intent = ? AND state = ${JOB.submitted}`,
   )
-  const insertAnswer = database.prepare<[JobId, number, string | null, string, number | null, number | null]>(
-    'INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)',
-  )
+  const answersFor = bulkInto(connection, 'answers', 6)
   const requeueOne = database.prepare<[number, number, number, JobId, number]>(
     `UPDATE jobs SET state = ${JOB.queued}, intent = NULL, owner = ?, requeues = requeues + ?, possibly_billed = possibly_billed | ?
      WHERE id = ? AND intent = ? AND state = ${JOB.submitted}`,
   )
 
-  function write(settlement: Settlement): void {
-    const { job, status, requestId, body, inputTokens, outputTokens } = settlement
-    insertAnswer.run(job, status, requestId ?? null, body, inputTokens ?? null, outputTokens ?? null)
-  }
-
   return {
     settle(intent, settlements, now) {
       const settled: JobId[] = []
+      const answers = answersFor()
       const idOf = (settlement: Settlement): JobId => settlement.job
       const sameState = (a: Settlement, b: Settlement): boolean => stateAfter(a.status) === stateAfter(b.status)
 
@@ -51,10 +47,12 @@ export function settlingIn({ database }: Connection): Settling {
         if (isWhole) settleRange.run(state, now, first.job, last.job)
         for (const settlement of run) {
           if (!isWhole && settleOne.run(state, now, settlement.job, intent).changes === 0) continue
-          write(settlement)
-          settled.push(settlement.job)
+          const { job, status, requestId, body, inputTokens, outputTokens } = settlement
+          answers.add([job, status, requestId ?? null, body, inputTokens ?? null, outputTokens ?? null])
+          settled.push(job)
         }
       }
+      answers.flush()
       return settled
     },
 

@@ -37,7 +37,7 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
   const intents = intentsIn(connection, owners, targets)
   const placing = placingIn(connection, owners, targets, intents.batchOf)
   const settling = settlingIn(connection)
-  const reading = readingIn(connection, intents)
+  const reading = readingIn(connection, targets, intents)
   const purge = purgingIn(connection)
   const present = presence()
   const dataVersion = database.prepare<[], number>('PRAGMA data_version').pluck()
