@@ -32,6 +32,7 @@ export type OffpeakEvent =
   | (AboutJob & { readonly type: 'request-queued' })
   /** Joined a job that an earlier call, run or process had already submitted. */
   | (AboutJob & { readonly type: 'request-joined' })
+  /** Answered from the store: at once, or after waiting for another scope or process that had it under way. */
   | (AboutJob & { readonly type: 'request-cached'; readonly status: number })
   | (About & { readonly type: 'request-passed-through'; readonly reason: PassReason; readonly detail: string })
   /** A queued job goes back to its queue, or a submitted one whose batch could not run it. */

@@ -110,6 +110,7 @@ export class Poller {
     const { clock, emit, stopping } = this.#context
     const { batch } = watched
     if (this.#watched.get(batch.intent.id) !== watched || stopping.aborted) return
+    const wasUnreachable = watched.failures > 0
     watched.failures = 0
     watched.polls += 1
     watched.dueAt = clock.now() + this.#pace(watched.polls, state.retryAfterMs)
@@ -121,7 +122,7 @@ export class Poller {
     } else {
       batch.intent = { ...before, counts }
     }
-    if (status !== before.status || !sameCounts(counts, before.counts)) {
+    if (wasUnreachable || status !== before.status || !sameCounts(counts, before.counts)) {
       emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-progress', status })
     }
     if (state.phase !== 'ended') return

@@ -115,15 +115,13 @@ export class Settler {
       const reply = answerReply(adapter, answer, { job, batch, cache: 'hit' })
       if (answer.status >= 400) this.#remember(waiter.fingerprint, reply)
       const { clock, emit } = this.#context
-      emit({
-        ...about(waiter.queue.target, clock.now()),
-        type: 'request-settled',
-        job,
-        status: answer.status,
-        batch,
-        usage: undefined,
-        reason: answer.status >= 400 ? (readEnvelope(answer.body).code ?? `http-${answer.status}`) : undefined,
-      })
+      const common = { ...about(waiter.queue.target, clock.now()), job, status: answer.status }
+      // Whoever submitted it counts what it cost.
+      if (answer.status < 400) emit({ ...common, type: 'request-cached' })
+      else {
+        const reason = readEnvelope(answer.body).code ?? `http-${answer.status}`
+        emit({ ...common, type: 'request-settled', batch, usage: undefined, reason })
+      }
       waiter.resolve(reply)
     }
   }

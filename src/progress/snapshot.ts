@@ -79,7 +79,7 @@ export function reduce(progress: Progress, event: OffpeakEvent): void {
       settle(progress, event)
       return
     case 'request-cached':
-      progress.cached += 1
+      cached(progress, event.job)
       return
     case 'request-requeued':
       if (!waitFor(progress, event.job)) leaveBatch(progress)
@@ -133,6 +133,16 @@ function settle(progress: Progress, event: EventOf<'request-settled'>): void {
     progress.failed += 1
     tallyFailure(progress.failures, event)
   }
+}
+
+/** Answered from the store, at once or, for a job that another process settled, after a wait. */
+function cached(progress: Progress, job: JobId): void {
+  if (progress.jobs.get(job) === PENDING) {
+    progress.jobs.set(job, SETTLED)
+    progress.pending -= 1
+    leaveBatch(progress)
+  }
+  progress.cached += 1
 }
 
 function leaveBatch(progress: Progress): void {
