@@ -4,52 +4,84 @@ import { raisedByTimer } from './abort-cause.ts'
 import { registry } from './registry.ts'
 import { toResponse } from './response.ts'
 
+/** What may end a call before its reply is there. */
+interface Abort {
+  readonly signal: AbortSignal
+  readonly cancel: CancelToken
+  readonly timeouts: 'ignore' | 'honor'
+}
+
 /** Resolves with the late Response, or rejects as soon as the signal is aborted by anybody but a timer it may ignore. */
 export function awaitReply(
   replying: Promise<Reply>,
   call: { readonly url: string; readonly input: unknown },
-  abort: { readonly signal: AbortSignal; readonly cancel: CancelToken; readonly timeouts: 'ignore' | 'honor' },
+  abort: Abort,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const pending = new PendingCall(abort, call.input, reject)
+    const pending: PendingCall = { abort, input: call.input, reject }
+    const end = watch(pending)
     replying.then(
       (reply) => {
-        pending.end()
+        end()
         resolve(toResponse(reply, call.url))
       },
       (error: unknown) => {
-        pending.end()
+        end()
         reject(error)
       },
     )
   })
 }
 
-/** Listens by itself (an object costs less than a closure), and holds what an abort has to reach: the `Request` above all. */
-class PendingCall {
-  readonly #abort: Parameters<typeof awaitReply>[2]
+/** Holds what an abort has to reach: the `Request` above all. */
+interface PendingCall {
+  readonly abort: Abort
   readonly input: unknown
-  readonly #reject: (reason: unknown) => void
+  readonly reject: (reason: unknown) => void
+}
 
-  constructor(abort: Parameters<typeof awaitReply>[2], input: unknown, reject: (reason: unknown) => void) {
-    this.#abort = abort
-    this.input = input
-    this.#reject = reject
-    registry.pending.add(this)
-    abort.signal.addEventListener('abort', this)
+const watches = new WeakMap<AbortSignal, SignalWatch>()
+
+/** Waits for the abort of a call's signal; returns the undo. */
+function watch(call: PendingCall): () => void {
+  const { signal } = call.abort
+  let watch = watches.get(signal)
+  if (!watch) watches.set(signal, (watch = new SignalWatch(signal)))
+  watch.add(call)
+  return () => watch.remove(call)
+}
+
+/** One listener for all calls of a signal: adding a listener takes as long as there are others. */
+class SignalWatch {
+  readonly #signal: AbortSignal
+  readonly #calls = new Set<PendingCall>()
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+  }
+
+  add(call: PendingCall): void {
+    if (this.#calls.size === 0) this.#signal.addEventListener('abort', this)
+    this.#calls.add(call)
+    registry.pending.add(call)
+  }
+
+  remove(call: PendingCall): void {
+    registry.pending.delete(call)
+    this.#calls.delete(call)
+    if (this.#calls.size === 0) this.#signal.removeEventListener('abort', this)
   }
 
   handleEvent(): void {
-    const { signal, cancel, timeouts } = this.#abort
-    if (timeouts === 'ignore' && raisedByTimer(signal.reason)) return
-    this.end()
-    this.#reject(signal.reason)
-    cancel.cancelled = true
-    cancel.onCancel?.()
-  }
-
-  end(): void {
-    registry.pending.delete(this)
-    this.#abort.signal.removeEventListener('abort', this)
+    const { reason } = this.#signal
+    const byTimer = raisedByTimer(reason)
+    for (const call of this.#calls) {
+      const { cancel, timeouts } = call.abort
+      if (byTimer && timeouts === 'ignore') continue
+      this.remove(call)
+      call.reject(reason)
+      cancel.cancelled = true
+      cancel.onCancel?.()
+    }
   }
 }

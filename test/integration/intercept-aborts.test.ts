@@ -219,7 +219,7 @@ test.each(['at once', 'by a timer'])(
   },
 )
 
-test('listeners do not stay on a signal that outlives its calls', async () => {
+test('calls that share a signal share one listener, which does not outlive them', async () => {
   open()
   const controller = new AbortController()
   const warnings: string[] = []
@@ -227,11 +227,29 @@ test('listeners do not stay on a signal that outlives its calls', async () => {
   process.on('warning', onWarning)
 
   const calls = Array.from({ length: 100 }, () => scope.run(() => fetch(url(), { ...post, signal: controller.signal })))
+  const meanwhile = getEventListeners(controller.signal, 'abort').length
   for (const submission of batcher.submissions) submission.answer()
   await Promise.all(calls)
   await immediate()
   process.off('warning', onWarning)
 
+  expect(meanwhile).toBe(1)
   expect(getEventListeners(controller.signal, 'abort')).toEqual([])
   expect(warnings).toEqual([])
+})
+
+test('calls that share a signal all end when it is aborted, but for those that are answered', async () => {
+  open()
+  const controller = new AbortController()
+
+  const calls = Array.from({ length: 5 }, () =>
+    outcome(scope.run(() => fetch(url(), { ...post, signal: controller.signal }))),
+  )
+  batcher.submissions[2]?.answer()
+  await calls[2]
+  controller.abort()
+  const results = await Promise.all(calls)
+
+  expect(results.map((result) => 'value' in result)).toEqual([false, false, true, false, false])
+  expect(batcher.submissions.map(({ request }) => request.cancel?.cancelled)).toEqual([true, true, false, true, true])
 })
