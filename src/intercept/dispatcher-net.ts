@@ -125,8 +125,9 @@ function settle(found: Found, captured: Captured): boolean {
   const replying = scope.batcher.submit({ method, url, target, headers: decoded(found.headers), body, json, cancel })
   if (!replying) return found.letThrough(captured.drained)
 
-  // Only fetches send this header; requests have no timers of their own to be shielded from.
-  if (found.headers.some(([name]) => name === 'sec-fetch-mode')) noteUnshielded()
+  // Only fetches send this header; requests tell us of an abort and leave it to us.
+  const isFetch = found.headers.some(([name]) => name === 'sec-fetch-mode')
+  if (isFetch && scope.timeouts === 'ignore') noteUnshielded()
   answerDispatch(handler, replying, { cancel, timeouts: scope.timeouts, key: callKey(url, body) })
   return true
 }

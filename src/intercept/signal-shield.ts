@@ -62,8 +62,8 @@ function warn(): void {
   if (warned) return
   warned = true
   process.emitWarning(
-    'Calls of clients that were created before offpeak was imported are batched, but end when their own timeout does. ' +
-      'Import offpeak first, or hand the client `fetch: batch.fetch`.',
+    'A fetch is batched that offpeak cannot shield from its own timeout: should it have one, that ends it. ' +
+      'Import offpeak before the client is created, or hand the client `fetch: batch.fetch`.',
     { type: 'OffpeakWarning', code: 'OFFPEAK_TIMEOUTS' },
   )
 }
