@@ -20,6 +20,9 @@ export interface SpawnedSimulator extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** How long a simulator may take to tidy up. */
+const CLOSE_MS = 10_000
+
 const firstLineSchema = z.object({ url: z.string() })
 
 /** Starts a simulator in another process, which ends with `close()` or with this one, whichever comes first. */
@@ -57,7 +60,10 @@ export async function spawnSimulator(options: SimulatorOptions = {}): Promise<Sp
   const close = async (): Promise<void> => {
     running.ref()
     running.stdin.end()
+    // Its input closing is enough, unless it hangs.
+    const impatience = setTimeout(() => running.kill('SIGKILL'), CLOSE_MS)
     await ended
+    clearTimeout(impatience)
   }
   return {
     pid: running.pid ?? 0,
