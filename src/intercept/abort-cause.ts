@@ -9,10 +9,5 @@ clearTimeout(timer)
  * listener, which runs synchronously: nothing but a timer's own callback runs with the timer as its asynchronous resource.
  */
 export function raisedByTimer(reason: unknown): boolean {
-  return isTimeout(reason) || executionAsyncResource() instanceof Timer
-}
-
-/** The same of an abort that is history: it can be told by its reason only. */
-export function isTimeout(reason: unknown): boolean {
-  return reason instanceof Error && reason.name === 'TimeoutError'
+  return (reason instanceof Error && reason.name === 'TimeoutError') || executionAsyncResource() instanceof Timer
 }

@@ -1,5 +1,4 @@
 import type { HeaderPair, RequestHead, Target } from '../core/request.ts'
-import { isTimeout } from './abort-cause.ts'
 import { type Bytes, type Captured, captureBody } from './capture.ts'
 import { isDisturbed, isDrainable } from './drain.ts'
 import { bodyHeaders, decoded, headerPairs } from './headers.ts'
@@ -45,7 +44,7 @@ export function fetchInto(scope: OpenScope, call: FetchCall, next: Fetch): Promi
   const headers = headerPairs(init?.headers ?? request?.headers)
   const body = init?.body ?? (request?.body ? request : undefined)
   // Whatever the native call refuses or gives up by itself, it does so in its own words.
-  if (!headers || !isLive(signal, scope) || !isReadable(body, init)) return letThrough()
+  if (!headers || !isLive(signal) || !isReadable(body, init)) return letThrough()
 
   const found: Found = { scope, head, target, headers, signal, input, letThrough }
   const captured = captureBody(body, bodyHeaders(headers), signal)
@@ -126,11 +125,8 @@ function isRequest(input: unknown): input is Request {
   return input instanceof Request
 }
 
-/** A limit on a whole loop of calls may have run out while an earlier one of them was batched: it is ignored here as it was there. */
-function isLive(signal: AbortSignal | undefined, { timeouts }: OpenScope): boolean {
-  if (signal === undefined) return true
-  if (!(signal instanceof AbortSignal)) return false
-  return !signal.aborted || (timeouts === 'ignore' && isTimeout(signal.reason))
+function isLive(signal: AbortSignal | undefined): boolean {
+  return signal === undefined || (signal instanceof AbortSignal && !signal.aborted)
 }
 
 /** Whether the native call would take this body: not one that is in use, nor a stream without `duplex`. */
