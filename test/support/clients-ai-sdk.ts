@@ -47,6 +47,8 @@ function told({ text, finishReason, usage, steps, warnings }: Generated): unknow
 }
 
 const limits = { abortable: true, limitable: true } as const
+/** Between the steps of a loop the AI SDK looks at its limit itself, where nobody else can. */
+const loopLimits = { abortable: true, limitable: false } as const
 
 /** The AI SDK: it looks the global fetch up with each call, and retries whatever `x-should-retry` says. */
 export const aiSdkWays: readonly Way[] = [
@@ -112,12 +114,12 @@ export const aiSdkWays: readonly Way[] = [
   {
     name: 'ai: generateText with a loop of tools (chat)',
     connect: connect(async (provider, prompt, settings) => told(await loop(provider.chat(model), prompt, settings))),
-    ...limits,
+    ...loopLimits,
   },
   {
     name: 'ai: generateText with a loop of tools (responses)',
     connect: connect(async (provider, prompt, settings) => told(await loop(provider(model), prompt, settings))),
-    ...limits,
+    ...loopLimits,
   },
   {
     name: 'ai: embed and embedMany',

@@ -144,13 +144,18 @@ export function describeEndings(way: Way, setting: Setting): void {
         const queued = next(batch, 'request-queued')
 
         const rejecting = rejection(ask('never mind', { signal: controller.signal }))
+        const answering = ask('still wanted')
         await queued
         controller.abort()
+        void batch.flush()
+        batch.on('request-queued', () => void batch.flush())
         const error = await rejecting
-        await batch.close()
+        await answering
 
         expect(errorFacts(error)).toEqual(errorFacts(live))
-        expect(scene.simulator.ledger().calls).toMatchObject({ live: 0, upload: 0, create: 0 })
+        const { requests, executions } = scene.simulator.ledger()
+        expect(executions).toMatchObject({ live: 0, repeated: 0 })
+        expect(requests.filter(({ prompt }) => !prompt.startsWith('still wanted'))).toEqual([])
       })
 
       it('leaves what was submitted when its user aborts to the next run, which finds it answered', async () => {
