@@ -37,7 +37,8 @@ async function runBatched<T>(options: BatchifyOptions, fn: () => T | Promise<T>)
     result = await scope.run(fn)
   } catch (error) {
     scope.abort(error)
-    await scope.ended()
+    // What the program threw is what it wants to hear of, not what went wrong on the way out.
+    await scope.ended().catch(() => undefined)
     throw error
   }
   await scope.close()

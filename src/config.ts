@@ -189,8 +189,7 @@ function allBaseUrls(
         `${where}: unknown provider "${provider}"; ${close ? `did you mean "${close}"?` : `known are ${names.join(', ')}`}`,
       )
     }
-    if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
-      throw invalid(`${where}: "${url}" is not an http or https URL`)
+    if (!isHttp(url)) throw invalid(`${where}: "${url}" is not an http or https URL`)
     ;(all[provider] ??= []).push(url)
   }
   for (const [provider, urls] of Object.entries(given)) for (const url of urls) add(provider, url, 'option "baseUrls"')
@@ -203,9 +202,13 @@ function allBaseUrls(
   for (const { name, baseUrlEnv } of adapters) {
     const url = env[baseUrlEnv]?.trim()
     // The SDK's own variable: whatever it holds is the SDK's to complain about.
-    if (url && URL.canParse(url)) add(name, url, baseUrlEnv)
+    if (url && isHttp(url)) add(name, url, baseUrlEnv)
   }
   return all
+}
+
+function isHttp(url: string): boolean {
+  return /^https?:$/.test(URL.parse(url)?.protocol ?? '')
 }
 
 /** Where programs of this user keep what should outlive them. */

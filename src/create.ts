@@ -153,17 +153,17 @@ function scopeOver(parts: Parts): OpenedScope {
       return await interception.run(fn)
     },
     flush: () => manager.flush(),
-    on: (type, listener) => emitter.on(type, listener),
+    on: (type, listener) => emitter.on(type, harmless(listener)),
     snapshot: () => toSnapshot(progress, systemClock.now()),
     report,
     close: () => (ending ??= end(() => manager.close())),
     abort() {
-      if (ending) return
       // From here on its calls go to the provider directly.
       interception.close()
-      ending = end(() => manager.abort())
+      // A close that waits for answers is cut short.
+      const leaving = ending ? manager.abort() : (ending = end(() => manager.abort()))
       // Whoever disposes or closes hears of a failure; somebody who only aborts does not wait for it.
-      ending.catch(() => undefined)
+      leaving.catch(() => undefined)
     },
     ended: () => ending ?? Promise.resolve(),
     [Symbol.asyncDispose]() {
@@ -172,6 +172,17 @@ function scopeOver(parts: Parts): OpenedScope {
       this.abort()
       return this.ended()
     },
+  }
+}
+
+/** A listener whose mistakes are said, and stay its own: they must not end a program in the middle of a batch. */
+function harmless<E>(listener: (event: E) => void): (event: E) => void {
+  return (event) => {
+    try {
+      listener(event)
+    } catch (error) {
+      process.emitWarning(error instanceof Error ? error : String(error), 'OffpeakWarning')
+    }
   }
 }
 

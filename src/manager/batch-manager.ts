@@ -79,11 +79,13 @@ export class BatchManager {
   readonly #met = new Set<Account>()
   /** A fault of ours; from then on nothing is accepted. */
   #broken: unknown
+  #ending: Promise<void> | undefined
 
   constructor(options: ManagerOptions) {
     this.#options = options
     const { store, clock, emit, random, settings } = options
-    this.#lease = new Lease(options, () => this.#rejoin())
+    const onFault = (error: unknown): void => this.#fault(error)
+    this.#lease = new Lease(options, () => this.#guard(() => this.#rejoin()))
     const context = {
       store,
       clock,
@@ -95,7 +97,11 @@ export class BatchManager {
     }
     this.#context = context
     this.#space = settings.cache ? '' : options.newTag()
-    this.#accounts = new Accounts(store.salt, new Caller({ fetch: options.fetch, now: () => clock.now(), stopping: this.#stopping.signal }), settings)
+    this.#accounts = new Accounts(
+      store.salt,
+      new Caller({ fetch: options.fetch, now: () => clock.now(), stopping: this.#stopping.signal }),
+      settings,
+    )
     this.#hold = new Hold(clock, () => this.#waiters.size > 0 && this.#isUnderWay())
     this.#settler = new Settler(context, this.#waiters)
     const queueAgain = (jobs: readonly JobId[]): void => this.#queueAgain(jobs)
@@ -111,16 +117,18 @@ export class BatchManager {
     })
     const rejection = new Rejection(context, this.#settler, this.#submitter)
     const collector = new Collector(context, this.#settler, rejection, queueAgain)
-    this.#poller = new Poller(context, (batch, state) => {
+    const onEnded: ConstructorParameters<typeof Poller>[1] = (batch, state) => {
       if (state.outcome !== 'failed') this.#roomAgain(batch)
       void this.#track(() => collector.collect(batch, state))
-    })
+    }
+    this.#poller = new Poller(context, onEnded, onFault)
     this.#neighbours = new Neighbours(context, {
       settler: this.#settler,
       waiters: this.#waiters,
       queueAgain,
       accounts: () => this.#accounts.all,
       resume: (intent, account) => this.#resume(intent, account),
+      onFault,
     })
   }
 
@@ -187,7 +195,8 @@ export class BatchManager {
     this.#place()
     const { store, owner } = this.#context
     const jobs = [...this.#waiters.jobs()]
-    const dropped = new Set(store.drop(owner(), jobs))
+    let dropped: ReadonlySet<JobId> = new Set()
+    this.#guard(() => (dropped = new Set(store.drop(owner(), jobs))))
     this.#settler.turnAway(
       jobs,
       ({ queue }, job) => {
@@ -200,11 +209,16 @@ export class BatchManager {
       },
       'scope-closed',
     )
-    if (this.#context.settings.cancelOnAbort) await this.#cancelUnwanted()
+    if (this.#context.settings.cancelOnAbort) await this.#track(() => this.#cancelUnwanted())
     await this.#end()
   }
 
-  async #end(): Promise<void> {
+  /** Once, even when a close that waits is overtaken by an abort. */
+  #end(): Promise<void> {
+    return (this.#ending ??= this.#stop())
+  }
+
+  async #stop(): Promise<void> {
     const { store, clock, owner } = this.#context
     const cancelTimers = [...this.#timers.values()]
     this.#timers.clear()
@@ -236,8 +250,12 @@ export class BatchManager {
     if (this.#inbox.length >= GROUP_JOBS || this.#inboxCharacters >= GROUP_CHARACTERS) this.#place()
   }
 
-  /** Writes down what has arrived, in one transaction, and only then queues it. */
   #place(): void {
+    this.#guard(() => this.#placeInbox())
+  }
+
+  /** Writes down what has arrived, in one transaction, and only then queues it. */
+  #placeInbox(): void {
     const arrivals = this.#inbox.filter(({ request }) => !request.cancel?.cancelled)
     this.#inbox = []
     this.#inboxCharacters = 0
@@ -436,7 +454,11 @@ export class BatchManager {
       const isWanted = store.unsettled(batch.intent.id).some(({ job }) => this.#waiters.has(job))
       if (isWanted || !handle) continue
       try {
-        await batch.account.adapter.cancel(handle, batch.account.call)
+        // Once: unlike others, this call is not cut short by the end of the scope, being part of it.
+        await batch.account.adapter.cancel(
+          handle,
+          batch.account.call.once(() => undefined),
+        )
         emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-cancelled', reason: 'abandoned' })
       } catch {
         // It stays in the store and goes on; nothing is lost but the saving.
@@ -464,9 +486,19 @@ export class BatchManager {
     return task
   }
 
+  /** For timers and turns of the event loop, where nobody else would catch. */
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#fault(error)
+    }
+  }
+
   /** Something of ours failed. What is stored stays stored; nobody is left hanging. */
   #fault(error: unknown): void {
-    this.#broken = error
+    const isFirst = this.#broken === undefined
+    this.#broken ??= error
     const { code, message } = faultMessage(error)
     this.#settler.turnAway(
       [...this.#waiters.jobs()],
@@ -477,7 +509,8 @@ export class BatchManager {
       },
       code,
     )
-    this.#options.onFault(error)
+    // What follows from it need not be told as well.
+    if (isFirst) this.#options.onFault(error)
   }
 }
 

@@ -9,6 +9,8 @@ const PER_ORIGIN = 8
 /** A reply that takes longer than this is not coming. Uploads and downloads are bounded by their idle time instead. */
 const REPLY_TIMEOUT_MS = 120_000
 const MAX_REDIRECTS = 5
+/** A Retry-After beyond this is asked about again after it: a typing error must not hold a caller for a year. */
+const LONGEST_RETRY_AFTER_MS = 60 * 60_000
 
 export interface CallerOptions {
   /** Reaches the network past our own interception. */
@@ -85,14 +87,15 @@ export class Caller {
   /** A download may be redirected to storage elsewhere, which must not see the key. Nothing else is ever redirected. */
   async #follow(url: string, init: RequestInit): Promise<Response> {
     let response = await this.#options.fetch(url, init)
-    let from = url
+    let from = new URL(url)
+    let carried = init
     for (let hop = 0; hop < MAX_REDIRECTS && init.method === 'GET' && isRedirect(response); hop += 1) {
       const to = new URL(response.headers.get('location') ?? '', from)
       await response.body?.cancel()
-      const { headers, ...bare } = init
-      const isSameOrigin = to.origin === new URL(from).origin
-      response = await this.#options.fetch(to.href, isSameOrigin && headers ? { ...bare, headers } : bare)
-      from = to.href
+      // Once gone they stay gone, wherever the next hop leads.
+      if (to.origin !== from.origin) carried = { ...carried, headers: [] }
+      response = await this.#options.fetch(to.href, carried)
+      from = to
     }
     return response
   }
@@ -107,6 +110,11 @@ function urlOf(line: Line, request: ProviderRequest): string {
   for (const [name, value] of Object.entries(request.query ?? {})) query.set(name, value)
   const text = query.toString()
   return line.baseUrl + request.path + (text === '' ? '' : `?${text}`)
+}
+
+/** Whether a failure is the provider's, or that of the way to it, and may pass. Any other is a fault of ours. */
+export function isOutside(error: unknown): error is ProviderError | NetworkError {
+  return error instanceof ProviderError || error instanceof NetworkError
 }
 
 /** The innermost reason of a failed fetch: `ECONNREFUSED`, `other side closed`, … Never holds a header or a body. */
@@ -150,11 +158,10 @@ export function readEnvelope(body: unknown): { code: string | undefined; message
 
 /** `retry-after-ms`, or `Retry-After` in seconds or as a date. */
 function retryAfterMs(headers: Headers, now: number): number | undefined {
-  const exact = Number(headers.get('retry-after-ms') ?? Number.NaN)
-  if (exact >= 0) return exact
-  const text = headers.get('retry-after')
-  if (text === null) return undefined
+  const exact = Number(headers.get('retry-after-ms') || Number.NaN)
+  const text = headers.get('retry-after') || 'none'
   const seconds = Number(text)
-  const ms = Number.isNaN(seconds) ? Date.parse(text) - now : seconds * 1000
-  return ms >= 0 ? ms : undefined
+  const told = Number.isNaN(seconds) ? Date.parse(text) - now : seconds * 1000
+  const ms = exact >= 0 ? exact : told
+  return ms >= 0 ? Math.min(ms, LONGEST_RETRY_AFTER_MS) : undefined
 }

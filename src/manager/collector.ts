@@ -1,17 +1,26 @@
 import { sleep } from '../core/clock.ts'
 import type { BatchState, JobResult } from '../core/batch.ts'
+import { ProviderError } from '../core/errors.ts'
 import { parseCustomId, type JobId } from '../core/job.ts'
 import { backOffMs } from '../core/poll-policy.ts'
 import type { JobStatus } from '../core/store.ts'
 import { about, aboutBatch } from './about.ts'
-import { reasonOf } from './caller.ts'
-import { MAX_REQUEUES, type ManagerContext, type OpenBatch, type QueueAgain } from './context.ts'
+import { isOutside, reasonOf } from './caller.ts'
+import { advance, MAX_REQUEUES, type ManagerContext, type OpenBatch, type QueueAgain } from './context.ts'
 import type { Rejection } from './rejection.ts'
 import { problemAnswer } from './replies.ts'
 import type { Outcome, Settler } from './settler.ts'
 
 /** Rows settled in one transaction. */
 const GROUP = 1000
+/** A results file that is not there this many times will not come: its rows are missing. */
+const GONE_AFTER = 7
+
+/** What a row means for its job. `passing`: another try may do better; `outcome` is what it comes to without one. */
+interface Reading {
+  readonly outcome: Outcome
+  readonly passing: string | undefined
+}
 
 interface Tally {
   succeeded: number
@@ -39,26 +48,33 @@ export class Collector {
     if (!(await this.#readWhole(batch, tally))) return
 
     let left = store.unsettled(batch.intent.id)
-    if (state.outcome === 'completed' && left.length > 0) {
+    if (left.length > 0 && (state.outcome === 'completed' || tally.unreadable > 0)) {
       emit({ ...aboutBatch(batch.intent, clock.now()), type: 'rows-missing', missing: left.length })
       await sleep(clock, settings.pollIntervalMs, { signal: stopping })
-      if (!(await this.#readWhole(batch, tally))) return
+      if (!(await this.#readWhole(batch, tally, 'again'))) return
       left = store.unsettled(batch.intent.id)
     }
-    this.#endRest(batch, state, left)
+    this.#endRest(batch, state, left, tally)
     this.#end(batch, state, tally)
     await this.#release(batch)
   }
 
   /** False when the scope stops first; what was read is settled, the rest is read by the next run. */
-  async #readWhole(batch: OpenBatch, tally: Tally): Promise<boolean> {
+  async #readWhole(batch: OpenBatch, tally: Tally, time: 'first' | 'again' = 'first'): Promise<boolean> {
     const { clock, emit, random, stopping } = this.#context
+    const since = clock.now()
     for (let failures = 1; !stopping.aborted; failures += 1) {
-      const since = clock.now()
       try {
+        // The provider may say that it is done before it says where the results are.
+        if (time === 'again') await this.#refresh(batch)
         await this.#read(batch, tally)
         return true
       } catch (error) {
+        if (!isOutside(error)) throw error
+        if (isGone(error) && failures >= GONE_AFTER) {
+          tally.unreadable += 1
+          return true
+        }
         const retryInMs = backOffMs(failures, random())
         const reason = reasonOf(error)
         emit({
@@ -75,67 +91,72 @@ export class Collector {
     return false
   }
 
+  async #refresh(batch: OpenBatch): Promise<void> {
+    const { handle } = batch.intent
+    const { adapter, call } = batch.account
+    const states = handle ? await adapter.poll([handle], call) : []
+    for (const state of states) {
+      if (state.phase === 'ended' && state.handle.id === handle?.id) {
+        advance(this.#context, batch, { handle: state.handle })
+      }
+    }
+  }
+
   async #read(batch: OpenBatch, tally: Tally): Promise<void> {
     const { handle } = batch.intent
     if (!handle) return
     const { adapter, call } = batch.account
-    let group: Outcome[] = []
+    let group: Reading[] = []
     for await (const results of adapter.results(handle, call)) {
       for (const result of results) {
-        const outcome = this.#toOutcome(batch, result, tally)
-        if (outcome) group.push(outcome)
+        const reading = toReading(batch, result, tally)
+        if (reading) group.push(reading)
       }
       if (group.length < GROUP) continue
-      this.#settleGroup(batch, group, tally)
+      this.#endGroup(batch, group, tally)
       group = []
     }
-    this.#settleGroup(batch, group, tally)
+    this.#endGroup(batch, group, tally)
   }
 
-  #settleGroup(batch: OpenBatch, group: readonly Outcome[], tally: Tally): void {
-    this.#settler.settle(batch, group)
-    for (const { status } of group) tally[status < 400 ? 'succeeded' : 'failed'] += 1
-  }
+  /** Answers first: of two rows for one job the one that tells something counts. */
+  #endGroup(batch: OpenBatch, group: readonly Reading[], tally: Tally): void {
+    const final = group.filter(({ passing }) => passing === undefined)
+    this.#settle(batch, final, tally)
+    const passing = new Map(
+      group.filter((reading) => reading.passing !== undefined).map((row) => [row.outcome.job, row]),
+    )
+    if (passing.size === 0) return
 
-  /** undefined: nothing to settle, because the row is not ours, cannot be read, or sends its job back to the queue. */
-  #toOutcome(batch: OpenBatch, result: JobResult, tally: Tally): Outcome | undefined {
-    if (result.kind === 'unreadable') {
-      tally.unreadable += 1
-      return undefined
-    }
-    const id = parseCustomId(result.customId)
-    if (!id || id.tag !== batch.intent.tag) return undefined
-    const { adapter } = batch.account
-    if (result.kind === 'unexecuted') {
-      if (result.reason !== 'cancelled' && this.#sendBack(batch, id.job, result.code)) return undefined
-      const status = result.reason === 'cancelled' ? 499 : 424
-      return { ...problemAnswer(adapter, { status, code: result.code, message: result.message }), job: id.job }
-    }
-    if (isPassing(result.status) && this.#sendBack(batch, id.job, `http-${result.status}`)) return undefined
-    const usage = adapter.usage(result.json)
-    return {
-      job: id.job,
-      status: result.status,
-      requestId: result.requestId,
-      body: result.body,
-      json: result.json,
-      usage,
-      inputTokens: usage?.input,
-      outputTokens: usage?.output,
+    const open = this.#context.store
+      .status([...passing.keys()])
+      .filter(({ state, intent }) => state === 'submitted' && intent === batch.intent.id)
+    const [again, spent] = partition(open, ({ requeues }) => requeues < MAX_REQUEUES)
+    this.#settle(
+      batch,
+      spent.flatMap((job) => passing.get(job) ?? []),
+      tally,
+    )
+    for (const [reason, jobs] of Map.groupBy(again, (job) => passing.get(job)?.passing ?? '')) {
+      this.#queueAgain(this.#settler.sendBack(batch, jobs, reason, { counted: true }))
     }
   }
 
-  /** False when the job has had its tries: its failure is final. */
-  #sendBack(batch: OpenBatch, job: JobId, reason: string): boolean {
-    const [status] = this.#context.store.status([job])
-    if (!status || status.state !== 'submitted' || status.intent !== batch.intent.id) return true
-    if (status.requeues >= MAX_REQUEUES) return false
-    this.#queueAgain(this.#settler.sendBack(batch, [job], reason, { counted: true }))
-    return true
+  #settle(batch: OpenBatch, readings: readonly Reading[], tally: Tally): void {
+    const settled = this.#settler.settle(
+      batch,
+      readings.map(({ outcome }) => outcome),
+    )
+    for (const { status } of settled) tally[status < 400 ? 'succeeded' : 'failed'] += 1
   }
 
   /** What becomes of jobs that no row speaks of. */
-  #endRest(batch: OpenBatch, state: BatchState & { phase: 'ended' }, left: readonly JobStatus[]): void {
+  #endRest(
+    batch: OpenBatch,
+    state: BatchState & { phase: 'ended' },
+    left: readonly JobStatus[],
+    { unreadable }: Tally,
+  ): void {
     if (left.length === 0) return
     const jobs = left.map(({ job }) => job)
     switch (state.outcome) {
@@ -149,7 +170,9 @@ export class Collector {
         })
       case 'expired': {
         const [again, spent] = partition(left, ({ requeues }) => requeues < MAX_REQUEUES)
-        this.#queueAgain(this.#settler.sendBack(batch, again, 'expired', { counted: true }))
+        // Some row could not be read: which of these was it?
+        const possiblyBilled = unreadable > 0
+        this.#queueAgain(this.#settler.sendBack(batch, again, 'expired', { counted: true, possiblyBilled }))
         return this.#settler.settleWith(batch, spent, {
           status: 424,
           code: 'batch_expired',
@@ -193,6 +216,33 @@ export class Collector {
     // Tidying up: what stays behind expires by the provider's own rules, and nothing of ours depends on it.
     await adapter.release?.(handle, call).catch(() => undefined)
   }
+}
+
+/** undefined: it is not ours, or cannot be read. */
+function toReading(batch: OpenBatch, result: JobResult, tally: Tally): Reading | undefined {
+  if (result.kind === 'unreadable') {
+    tally.unreadable += 1
+    return undefined
+  }
+  const id = parseCustomId(result.customId)
+  if (!id || id.tag !== batch.intent.tag) return undefined
+  const { adapter } = batch.account
+  const { job } = id
+  if (result.kind === 'unexecuted') {
+    const { reason, code, message } = result
+    const status = reason === 'cancelled' ? 499 : 424
+    const outcome = { ...problemAnswer(adapter, { status, code, message }), job }
+    return { outcome, passing: reason === 'cancelled' ? undefined : code }
+  }
+  const { status, requestId, body, json } = result
+  const usage = adapter.usage(json)
+  const outcome = { job, status, requestId, body, json, usage, inputTokens: usage?.input, outputTokens: usage?.output }
+  return { outcome, passing: isPassing(status) ? `http-${status}` : undefined }
+}
+
+/** The provider answers, and what it answers is that there is no such file. */
+function isGone(error: unknown): boolean {
+  return error instanceof ProviderError && (error.status === 404 || error.status === 410)
 }
 
 /** A failure that another try may not meet. */

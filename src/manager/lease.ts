@@ -39,7 +39,11 @@ export class Lease {
   #arm(): void {
     const { clock, settings } = this.#options
     this.#stopTimer = clock.after(settings.leaseMs / 3, () => {
-      this.#renew()
+      try {
+        this.#renew()
+      } catch {
+        // The next third tries again. Until then the lease itself protects: nothing is created without a look at it.
+      }
       this.#arm()
     })
   }

@@ -17,6 +17,7 @@ export class Neighbours {
   readonly #queueAgain: QueueAgain
   readonly #resume: (intent: Intent, account: Account) => void
   readonly #accounts: () => Iterable<Account>
+  readonly #onFault: (error: unknown) => void
   readonly #jobs = new Set<JobId>()
   #stopTimer: (() => void) | undefined
   #version = -1
@@ -31,6 +32,7 @@ export class Neighbours {
       readonly accounts: () => Iterable<Account>
       /** Carries on an intent that is now ours. */
       readonly resume: (intent: Intent, account: Account) => void
+      readonly onFault: (error: unknown) => void
     },
   ) {
     this.#context = context
@@ -39,6 +41,7 @@ export class Neighbours {
     this.#queueAgain = parts.queueAgain
     this.#accounts = parts.accounts
     this.#resume = parts.resume
+    this.#onFault = parts.onFault
   }
 
   get waiting(): number {
@@ -70,7 +73,11 @@ export class Neighbours {
     if (this.#stopTimer || this.#jobs.size === 0) return
     this.#stopTimer = this.#context.clock.after(LOOK_MS, () => {
       this.#stopTimer = undefined
-      this.#lookIfChanged()
+      try {
+        this.#lookIfChanged()
+      } catch (error) {
+        this.#onFault(error)
+      }
       this.#arm()
     })
   }

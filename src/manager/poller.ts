@@ -1,8 +1,8 @@
 import type { BatchState } from '../core/batch.ts'
-import { ProviderError } from '../core/errors.ts'
+import { type NetworkError, ProviderError } from '../core/errors.ts'
 import { backOffMs, nextPollMs } from '../core/poll-policy.ts'
 import { about, aboutBatch } from './about.ts'
-import { reasonOf } from './caller.ts'
+import { isOutside, reasonOf } from './caller.ts'
 import { advance, type Account, type ManagerContext, type OpenBatch } from './context.ts'
 
 /** Polls that fall due within this of each other share a round. */
@@ -23,13 +23,19 @@ type Ended = BatchState & { phase: 'ended' }
 export class Poller {
   readonly #context: ManagerContext
   readonly #onEnded: (batch: OpenBatch, state: Ended) => void
+  readonly #onFault: (error: unknown) => void
   readonly #watched = new Map<number, Watched>()
   #stopTimer: () => void = () => {}
   #timerAt = Number.POSITIVE_INFINITY
 
-  constructor(context: ManagerContext, onEnded: (batch: OpenBatch, state: Ended) => void) {
+  constructor(
+    context: ManagerContext,
+    onEnded: (batch: OpenBatch, state: Ended) => void,
+    onFault: (error: unknown) => void,
+  ) {
     this.#context = context
     this.#onEnded = onEnded
+    this.#onFault = onFault
   }
 
   get open(): readonly OpenBatch[] {
@@ -90,20 +96,33 @@ export class Poller {
   }
 
   async #ask(account: Account, group: readonly Watched[]): Promise<void> {
-    const handles = group.flatMap(({ batch }) => batch.intent.handle ?? [])
     try {
-      const states = await account.adapter.poll(handles, account.call)
-      const byId = new Map(states.map((state) => [state.handle.id, state]))
+      const answer = await this.#statesOf(account, group)
       for (const watched of group) {
-        const state = byId.get(watched.batch.intent.handle?.id ?? '')
+        const state = answer instanceof Map ? answer.get(watched.batch.intent.handle?.id) : undefined
         if (state) this.#heard(watched, state)
-        else this.#failed(watched, undefined)
+        else this.#failed(watched, answer instanceof Map ? undefined : answer)
       }
     } catch (error) {
-      for (const watched of group) this.#failed(watched, error)
+      this.#onFault(error)
+      for (const watched of group) watched.dueAt = this.#context.clock.now() + this.#context.settings.maxPollIntervalMs
     }
     for (const watched of group) watched.isBusy = false
     this.#arm()
+  }
+
+  async #statesOf(
+    { adapter, call }: Account,
+    group: readonly Watched[],
+  ): Promise<ReadonlyMap<string | undefined, BatchState> | ProviderError | NetworkError> {
+    try {
+      const handles = group.flatMap(({ batch }) => batch.intent.handle ?? [])
+      const states = await adapter.poll(handles, call)
+      return new Map(states.map((state) => [state.handle.id, state]))
+    } catch (error) {
+      if (isOutside(error)) return error
+      throw error
+    }
   }
 
   #heard(watched: Watched, state: BatchState): void {

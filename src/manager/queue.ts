@@ -14,7 +14,7 @@ export interface JobSize {
 export class JobQueue {
   readonly account: Account
   readonly target: JobTarget
-  readonly limits: FlushLimits
+  limits: FlushLimits
   /** Not flushed before this: the provider has no room. */
   heldUntil = 0
   /** How often in a row it had no room. */
@@ -32,6 +32,12 @@ export class JobQueue {
     this.account = account
     this.target = target
     this.limits = limits
+  }
+
+  /** So many jobs had no room although nothing of ours was in their way: from now on a batch is at most half as large. */
+  shrink(jobs: number): void {
+    const batchSize = Math.max(1, Math.min(this.limits.batchSize, jobs >> 1))
+    this.limits = { ...this.limits, batchSize }
   }
 
   push(job: JobId, size: JobSize, now: number): void {

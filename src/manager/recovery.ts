@@ -3,7 +3,7 @@ import { sleep } from '../core/clock.ts'
 import { ProviderError } from '../core/errors.ts'
 import { backOffMs } from '../core/poll-policy.ts'
 import { about, aboutBatch } from './about.ts'
-import { reasonOf } from './caller.ts'
+import { isOutside, reasonOf } from './caller.ts'
 import { advance, type ManagerContext, type OpenBatch } from './context.ts'
 import { answerReply, problemAnswer } from './replies.ts'
 import type { Settler } from './settler.ts'
@@ -28,19 +28,24 @@ export class Recovery {
   async resolve(batch: OpenBatch): Promise<boolean> {
     const { clock, random, settings, stopping } = this.#context
     const { adapter, call } = batch.account
-    const settledAt = (batch.intent.creatingAt ?? clock.now()) + settings.settleMs
+    // From the first look that was answered, not from the create: that may have waited on its way, as we may have in a closed laptop.
+    let clearSince: number | undefined
     let failures = 0
     let since = clock.now()
     while (!stopping.aborted) {
       const lookedAt = clock.now()
-      let pauseMs = Math.min(LOOK_AGAIN_MS, Math.max(settledAt - lookedAt, 1))
+      let pauseMs: number
       try {
         const found = await adapter.find(batch.intent, call)
         if (found.kind === 'adopted') return await this.#adopt(batch, found.states)
-        if (lookedAt >= settledAt || settings.onAmbiguous === 'resubmit') return this.#neverCreated(batch)
+        clearSince ??= lookedAt
+        const leftMs = settings.onAmbiguous === 'resubmit' ? 0 : clearSince + settings.settleMs - lookedAt
+        if (leftMs <= 0) return this.#neverCreated(batch)
         if (settings.onAmbiguous === 'fail') return this.#giveUp(batch)
         failures = 0
+        pauseMs = Math.min(LOOK_AGAIN_MS, leftMs)
       } catch (error) {
+        if (!isOutside(error)) throw error
         failures += 1
         if (failures === 1) since = lookedAt
         pauseMs = backOffMs(failures, random(), error instanceof ProviderError ? error.retryAfterMs : 0)

@@ -5,8 +5,11 @@ import type { ManagerContext, OpenBatch } from './context.ts'
 import type { Settler } from './settler.ts'
 import type { Submitter } from './submitter.ts'
 
-/** Named lines are set apart one batch at a time, because validation stops at the first: this many times, then the rest is refused together. */
-const MAX_NAMED_SPLITS = 50
+/** Refusals of a batch and its parts, where lines are named, until the rest is refused together: two for each culprit. */
+const MAX_NAMED_REFUSALS = 100
+
+/** So many culprits are found by halving where no line is named; each costs a refusal per halving. */
+const CULPRITS = 4
 
 type Failed = BatchState & { phase: 'ended'; outcome: 'failed' }
 
@@ -42,16 +45,23 @@ export class Rejection {
     const failedBefore = this.#context.store.failedSplits(batch.intent.root)
     const named = new Set(state.problems.flatMap(({ line }) => jobs[(line ?? 0) - 1] ?? []))
     if (named.size > 0 && named.size < jobs.length) {
-      if (failedBefore > MAX_NAMED_SPLITS * 2) return undefined
-      return [...[...named].map((job) => [job]), jobs.filter((job) => !named.has(job))]
+      if (failedBefore > MAX_NAMED_REFUSALS) return undefined
+      const rest = jobs.filter((job) => !named.has(job))
+      const apart = [...named].map((job) => [job])
+      // Refused again: there are more culprits, since validation stops at the first, or the named line was the wrong one. Halves end both.
+      return failedBefore === 1 ? [...apart, rest] : [...apart, ...halves(rest)]
     }
-    // One culprit costs one refusal per halving. Far more of them means the halves fail alike: all rows do.
+    // One culprit costs one refusal per halving. Far more of them means the parts fail alike: all rows do.
     const root = this.#context.store.intent(batch.intent.root)
-    const budget = 2 * Math.ceil(Math.log2(Math.max(root?.jobs ?? jobs.length, 2))) + 2
+    const budget = CULPRITS * Math.ceil(Math.log2(Math.max(root?.jobs ?? jobs.length, 2))) + 2
     if (failedBefore > budget) return undefined
-    const middle = jobs.length >> 1
-    return [jobs.slice(0, middle), jobs.slice(middle)]
+    return halves(jobs)
   }
+}
+
+function halves(jobs: readonly JobId[]): readonly (readonly JobId[])[] {
+  const middle = jobs.length >> 1
+  return [jobs.slice(0, middle), jobs.slice(middle)].filter((half) => half.length > 0)
 }
 
 function problemOf(problems: readonly BatchProblem[]): {

@@ -36,19 +36,20 @@ export class Settler {
     return this.#failures.get(fingerprint)
   }
 
-  /** Settles jobs of a batch. Rows settled before, or taken over by another process, change nothing. */
-  settle(batch: OpenBatch, outcomes: readonly Outcome[]): number {
-    if (outcomes.length === 0) return 0
+  /** Settles jobs of a batch, and returns what did. Rows settled before, or taken over by another process, change nothing. */
+  settle(batch: OpenBatch, outcomes: readonly Outcome[]): readonly Outcome[] {
+    if (outcomes.length === 0) return []
     const { store, clock } = this.#context
     const settled = store.settle(batch.ref, outcomes, clock.now())
     if (settled.length === outcomes.length) {
       for (const outcome of outcomes) this.#tell(batch, outcome)
-      return settled.length
+      return outcomes
     }
     const ours = new Set(settled)
     // `delete` tells the first row of a job from its duplicates.
-    for (const outcome of outcomes) if (ours.delete(outcome.job)) this.#tell(batch, outcome)
-    return settled.length
+    const first = outcomes.filter(({ job }) => ours.delete(job))
+    for (const outcome of first) this.#tell(batch, outcome)
+    return first
   }
 
   /** Settles jobs with a refusal worded by offpeak. */

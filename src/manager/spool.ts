@@ -1,5 +1,5 @@
 import { openAsBlob } from 'node:fs'
-import { mkdir, mkdtemp, open, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BatchInput, ProviderAdapter } from '../core/adapter.ts'
@@ -7,6 +7,8 @@ import type { Intent } from '../core/batch.ts'
 import { customId } from '../core/job.ts'
 import type { Store } from '../core/store.ts'
 
+/** `<process id>-<random>`, marked as ours where everybody's files are. */
+const FOLDER = /^(?:offpeak-spool-)?(\d+)-\w+$/
 const CHUNK_CHARACTERS = 256 * 1024
 
 /** A batch's input on disk, removed again when disposed. */
@@ -16,9 +18,9 @@ export interface Spool extends AsyncDisposable {
 
 /** Writes the jobs of an intent to a file of their own, a piece at a time: memory never holds them all. */
 export async function spool(store: Store, adapter: ProviderAdapter, intent: Intent): Promise<Spool> {
-  const parent = store.folder === undefined ? tmpdir() : join(store.folder, 'spool')
+  const { parent, prefix } = placeOf(store)
   await mkdir(parent, { recursive: true, mode: 0o700 })
-  const folder = await mkdtemp(join(parent, `${process.pid}-`))
+  const folder = await mkdtemp(join(parent, `${prefix}${process.pid}-`))
   const fileName = `${intent.tag}.jsonl`
   const path = join(folder, fileName)
   try {
@@ -39,6 +41,33 @@ export async function spool(store: Store, adapter: ProviderAdapter, intent: Inte
   }
 }
 
+/** Removes what processes that are gone left behind: prompts should not lie about. */
+export async function sweepSpool(store: Store): Promise<void> {
+  const { parent, prefix } = placeOf(store)
+  // A folder that does not exist, or a file of somebody else's, is nothing to sweep.
+  const names = await readdir(parent).catch(() => [])
+  for (const name of names) {
+    const pid = name.startsWith(prefix) ? FOLDER.exec(name)?.[1] : undefined
+    if (pid === undefined || isAlive(Number(pid))) continue
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined)
+  }
+}
+
+function placeOf({ folder }: Store): { readonly parent: string; readonly prefix: string } {
+  return folder === undefined
+    ? { parent: tmpdir(), prefix: 'offpeak-spool-' }
+    : { parent: join(folder, 'spool'), prefix: '' }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+  }
+}
+
 function* lines(store: Store, adapter: ProviderAdapter, intent: Intent): Generator<string> {
   for (const { job, body, endpoint } of store.bodies(intent.id)) {
     yield adapter.line({ job, customId: customId(intent.tag, job), endpoint, body })
@@ -55,9 +84,16 @@ async function writeLines(path: string, all: Iterable<string>): Promise<{ jobs: 
     chunk += '\n'
     jobs += 1
     if (chunk.length < CHUNK_CHARACTERS) continue
-    bytes += (await file.write(chunk)).bytesWritten
+    bytes += await writeWhole(file, chunk)
     chunk = ''
   }
-  if (chunk !== '') bytes += (await file.write(chunk)).bytesWritten
+  bytes += await writeWhole(file, chunk)
   return { jobs, bytes }
+}
+
+/** `write` may write a part only, as on a disk that is almost full; `writeFile` goes on or fails. */
+async function writeWhole(file: FileHandle, chunk: string): Promise<number> {
+  const bytes = Buffer.from(chunk)
+  await file.writeFile(bytes)
+  return bytes.length
 }

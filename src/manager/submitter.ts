@@ -2,21 +2,21 @@ import PQueue from 'p-queue'
 import type { BatchInput, Refusal } from '../core/adapter.ts'
 import type { BatchState } from '../core/batch.ts'
 import { sleep } from '../core/clock.ts'
-import { NetworkError, OffpeakError, ProviderError } from '../core/errors.ts'
+import { OffpeakError, ProviderError } from '../core/errors.ts'
 import type { JobId } from '../core/job.ts'
 import { backOffMs } from '../core/poll-policy.ts'
 import type { IntentChange } from '../core/store.ts'
 import { about, aboutBatch } from './about.ts'
-import { reasonOf } from './caller.ts'
-import { advance, OpenBatch, type ManagerContext, type QueueAgain } from './context.ts'
+import { isOutside, reasonOf } from './caller.ts'
+import { advance, OpenBatch, type Account, type ManagerContext, type QueueAgain } from './context.ts'
 import type { JobQueue } from './queue.ts'
 import type { Recovery } from './recovery.ts'
 import { answerReply } from './replies.ts'
 import type { Settler } from './settler.ts'
-import { type Spool, spool } from './spool.ts'
+import { type Spool, spool, sweepSpool } from './spool.ts'
 import type { Waiters } from './waiters.ts'
 
-/** Batches being uploaded or created at once. More would only share the same line. */
+/** Batches of one account being uploaded or created at once. More would only share the same line. */
 const AT_ONCE = 4
 /** How long callers of a refused account are told so without asking the provider again. */
 const REFUSAL_MS = 60_000
@@ -47,7 +47,9 @@ class Stopped extends Error {}
 export class Submitter {
   readonly #parts: SubmitterParts
   readonly #context: ManagerContext
-  readonly #line = new PQueue({ concurrency: AT_ONCE })
+  /** One per account: a provider that is down, or a key without room, keeps nobody else waiting. */
+  readonly #lines = new Map<Account, PQueue>()
+  #swept: Promise<void> | undefined
 
   constructor(parts: SubmitterParts) {
     this.#parts = parts
@@ -72,20 +74,32 @@ export class Submitter {
 
   /** Carries an intent on from wherever it stands. */
   carryOn(batch: OpenBatch): Promise<void> {
-    return this.#parts.track(() => this.#line.add(() => this.#carryOn(batch)))
+    const line = this.#lines.get(batch.account) ?? new PQueue({ concurrency: AT_ONCE })
+    this.#lines.set(batch.account, line)
+    return this.#parts.track(() => line.add(() => this.#carryOn(batch)))
   }
 
   /** Jobs of a batch that had no room wait, longer each time, and go out again. */
   hold(batch: OpenBatch, jobs: readonly JobId[], reason: string): void {
     const { clock, settings } = this.#context
     const wanted = this.#parts.settler.sendBack(batch, jobs, reason, { counted: false })
+    const isAlone = !this.#hasOthers(batch)
     for (const job of wanted) {
       const queue = this.#parts.waiters.first(job)?.queue
       if (!queue || queue.heldUntil > clock.now()) continue
+      // The limit may be smaller than the batch: then no waiting makes it fit.
+      if (isAlone) queue.shrink(jobs.length)
       queue.heldUntil = clock.now() + Math.min(settings.maxPollIntervalMs * 2 ** queue.holds, LONGEST_HOLD_MS)
       queue.holds += 1
     }
     this.#parts.queueAgain(wanted)
+  }
+
+  /** Whether other batches of this account and model take up room. */
+  #hasOthers({ intent: { id, account, model } }: OpenBatch): boolean {
+    return this.#context.store
+      .openIntents({ account })
+      .some((other) => other.id !== id && other.model === model && other.state === 'created')
   }
 
   /** Jobs of a batch go out again as several. */
@@ -122,7 +136,7 @@ export class Submitter {
           return this.#refused(batch, refusal, error)
         }
         // What is no failure of the provider's or of the way to it is a fault of ours.
-        if (!(error instanceof ProviderError || error instanceof NetworkError)) throw error
+        if (!isOutside(error)) throw error
         failures += 1
         if (failures === 1) since = this.#context.clock.now()
         await this.#backOff(batch, error, failures, since)
@@ -133,6 +147,7 @@ export class Submitter {
   async #upload(batch: OpenBatch): Promise<void> {
     const { adapter, call } = batch.account
     if (!adapter.upload) return this.#mustAdvance(batch, { state: 'uploaded' })
+    await (this.#swept ??= sweepSpool(this.#context.store))
     await using spooled = await spool(this.#context.store, adapter, batch.intent)
     const upload = await adapter.upload(batch.intent, spooled.input, call)
     this.#mustAdvance(batch, { state: 'uploaded', upload })

@@ -47,7 +47,8 @@ const Batch = z.object({
   error_file_id: z.string().nullish().catch(null),
   created_at: z.union([z.number(), z.string()]).nullish().catch(null),
   request_counts: z.object({ total: z.number(), completed: z.number(), failed: z.number() }).nullish().catch(null),
-  metadata: z.record(z.string(), z.string()).nullish().catch(null),
+  // Whatever others put beside our tag must not hide it: a batch that is not found is created again.
+  metadata: z.record(z.string(), z.unknown()).nullish().catch(null),
   errors: z
     .union([z.object({ data: z.array(Problem).nullish() }).transform(({ data }) => data), z.array(Problem)])
     .nullish()
@@ -61,7 +62,10 @@ const BatchList = z.object({
   last_id: z.string().nullish(),
 })
 
-/** Codes of a refused batch that say something about room, or about all of its rows. Any other: some row. Observed at OpenAI and Azure. */
+/**
+ * Codes of a refused batch that say something about room, or about all of its rows, which share one model: whichever line they name. Any
+ * other: some row. Observed at OpenAI and Azure.
+ */
 const NO_ROOM = new Set([
   'token_limit_exceeded',
   'enqueued_token_limit_exceeded',
@@ -95,6 +99,9 @@ export const openai: ProviderAdapter = {
     billing_hard_limit_reached: 'account',
     billing_not_active: 'account',
     account_deactivated: 'account',
+    // Not documented; a 400 or 413 by any of these names says the same.
+    file_too_large: 'too-large',
+    too_many_tasks: 'too-large',
   },
 
   match({ method }, path) {
@@ -209,7 +216,10 @@ async function* listPages(call: Call): AsyncGenerator<readonly Batch[]> {
     const page = await readReply(await call.send({ method: 'GET', path: '/batches', query }), BatchList)
     if (page.data.length === 0) return
     yield page.data
-    after = page.has_more ? (page.last_id ?? page.data.at(-1)?.id) : undefined
+    const last = page.last_id ?? page.data.at(-1)?.id
+    const hasMore = page.has_more ?? page.data.length >= LIST_LIMIT
+    // A gateway that takes no notice of the cursor would give the same page for ever.
+    after = hasMore && last !== after ? last : undefined
   } while (after !== undefined)
 }
 
@@ -258,7 +268,7 @@ function refusedBecause(problems: readonly BatchProblem[]): 'capacity' | 'invali
   const isOf = (codes: ReadonlySet<string>): boolean =>
     problems.some(({ code }) => code !== undefined && codes.has(code))
   if (isOf(NO_ROOM)) return 'capacity'
-  if (isOf(ALL_ROWS) && problems.every(({ line }) => line === undefined)) return 'everything'
+  if (isOf(ALL_ROWS)) return 'everything'
   return 'invalid'
 }
 

@@ -1,13 +1,15 @@
+import { NetworkError } from '../../core/errors.ts'
+
 /**
  * The lines of a body in groups, as its chunks arrive; empty ones are left out. Only a line feed ends a line (strings may hold U+2028).
- * A body that breaks off rejects with what broke it, after the whole lines before.
+ * A body that breaks off rejects with a NetworkError, after the whole lines before.
  */
 export async function* readLines(response: Response): AsyncGenerator<readonly string[]> {
   if (!response.body) return
   const decoder = new TextDecoder()
   // Pieces of a line still without its end: joined once, so that a line of many chunks costs no more than its length.
   let pieces: string[] = []
-  for await (const chunk of response.body) {
+  for await (const chunk of wholeChunks(response.body)) {
     const text = decoder.decode(chunk, { stream: true })
     let end = text.indexOf('\n')
     if (end === -1) {
@@ -31,6 +33,14 @@ export async function* readLines(response: Response): AsyncGenerator<readonly st
   const last: string[] = []
   addLine(last, pieces.join(''))
   if (last.length > 0) yield last
+}
+
+async function* wholeChunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body
+  } catch (cause) {
+    throw new NetworkError('the results broke off', { cause })
+  }
 }
 
 function addLine(lines: string[], line: string): void {

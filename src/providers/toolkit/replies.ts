@@ -20,5 +20,5 @@ export async function readReply<T>(response: Response, schema: ZodType<T>): Prom
 
 /** Reads a body to its end and forgets it, so that its connection is free again. */
 export async function discard(response: Response): Promise<void> {
-  await response.body?.cancel()
+  await response.text()
 }
