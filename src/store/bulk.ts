@@ -1,20 +1,20 @@
 import type { Connection } from './connection.ts'
 
 /** Rows written by one statement. More of them gain little, and make the statement larger. */
-export const ROWS_AT_ONCE = 32
+const ROWS_AT_ONCE = 32
 
 type Value = number | string | null
 
 /** Collects rows and writes them many at a time: half of what a small insert costs is the call. */
 export interface Bulk {
-  add(row: readonly Value[]): void
+  add(...row: readonly Value[]): void
   /** Writes what is left. Nothing is certain to be written before this. */
   flush(): void
 }
 
-/** Prepares inserts into a table that cannot conflict; the function it returns begins one series of rows. */
-export function bulkInto({ database }: Connection, table: string, columns: number): () => Bulk {
-  const row = `(${Array(columns).fill('?').join(', ')})`
+/** Prepares inserts that cannot conflict, of rows such as `(?, 0, ?)`; the function it returns begins one series of them. */
+export function bulkInto({ database }: Connection, table: string, row: string): () => Bulk {
+  const columns = row.split('?').length - 1
   const insertOne = database.prepare<Value[]>(`INSERT INTO ${table} VALUES ${row}`)
   const insertMany = database.prepare<Value[]>(
     `INSERT INTO ${table} VALUES ${Array(ROWS_AT_ONCE).fill(row).join(', ')}`,
@@ -23,7 +23,7 @@ export function bulkInto({ database }: Connection, table: string, columns: numbe
   return () => {
     let values: Value[] = []
     return {
-      add(row) {
+      add(...row) {
         values.push(...row)
         if (values.length < columns * ROWS_AT_ONCE) return
         insertMany.run(...values)

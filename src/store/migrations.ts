@@ -7,6 +7,7 @@ import { OffpeakError } from '../core/errors.ts'
  *
  * What is behind the tables: `jobs` is narrow and is the only one whose rows change often; bodies and answers are appended by job id
  * and never touched again. Ids of jobs come from a counter, not from the highest row, so that one purged is never given twice.
+ * `places` finds jobs by fingerprint, up to the counter `indexed` (see `places.ts`).
  * There is no index from intents to jobs: an intent keeps the range of its jobs' ids, which is short because they were queued together.
  */
 const MIGRATIONS: readonly ((database: Database) => void)[] = [
@@ -42,7 +43,12 @@ const MIGRATIONS: readonly ((database: Database) => void)[] = [
         occurrence INTEGER NOT NULL,
         fingerprint TEXT NOT NULL
       ) STRICT;
-      CREATE UNIQUE INDEX jobs_by_fingerprint ON jobs (fingerprint, occurrence) WHERE occurrence > 0;
+      CREATE TABLE places (
+        fingerprint TEXT NOT NULL,
+        occurrence INTEGER NOT NULL,
+        job INTEGER NOT NULL,
+        PRIMARY KEY (fingerprint, occurrence)
+      ) STRICT, WITHOUT ROWID;
       CREATE TABLE bodies (job INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
       CREATE TABLE answers (
         job INTEGER PRIMARY KEY,
@@ -76,7 +82,7 @@ const MIGRATIONS: readonly ((database: Database) => void)[] = [
         ended_at INTEGER
       ) STRICT;
       CREATE INDEX intents_open ON intents (id) WHERE state < 4;
-      INSERT INTO counters VALUES ('job', 1);
+      INSERT INTO counters VALUES ('job', 1), ('indexed', 1);
     `)
     database.prepare<[string, Uint8Array]>('INSERT INTO secrets VALUES (?, ?)').run('salt', randomBytes(32))
   },

@@ -1,8 +1,9 @@
 import type { JobId } from '../core/job.ts'
 import type { NewJob, Placement } from '../core/store.ts'
-import { bulkInto, ROWS_AT_ONCE } from './bulk.ts'
+import { bulkInto } from './bulk.ts'
 import type { Connection } from './connection.ts'
 import type { Owners } from './owners.ts'
+import type { Places } from './places.ts'
 import { type AnswerRow, answerOf, JOB } from './rows.ts'
 import type { Targets } from './targets.ts'
 
@@ -12,31 +13,27 @@ export interface Placing {
   reclaim(owner: number, jobs: readonly JobId[], now: number): readonly JobId[]
 }
 
-type FoundRow = readonly [id: JobId, state: number, owner: number, intent: number | null]
+type FoundRow = readonly [state: number, owner: number, intent: number | null, occurrence: number]
 
 /** Puts new jobs into the queue, or finds the ones they repeat. To be used inside a writing transaction. */
 export function placingIn(
   connection: Connection,
   owners: Owners,
   targets: Targets,
+  places: Places,
   batchOf: (intent: number) => string | undefined,
 ): Placing {
   const { database } = connection
-  const nextId = database.prepare<[], number>("SELECT next FROM counters WHERE name = 'job'").pluck()
-  const keepNextId = database.prepare<[number]>("UPDATE counters SET next = ? WHERE name = 'job'")
-  const insertSql = (rows: number): string =>
-    `INSERT INTO jobs (id, target, state, owner, requeues, possibly_billed, created_at, occurrence, fingerprint)
-     VALUES ${Array(rows).fill(`(?, ?, ${JOB.queued}, ?, 0, 0, ?, ?, ?)`).join(', ')}
-     ON CONFLICT (fingerprint, occurrence) WHERE occurrence > 0 DO NOTHING`
-  const insertOne = database.prepare<(number | string)[]>(insertSql(1))
-  const insertMany = database.prepare<(number | string)[]>(insertSql(ROWS_AT_ONCE))
-  const bodiesFor = bulkInto(connection, 'bodies', 2)
-  const find = database
-    .prepare<[string, number], FoundRow>(
-      'SELECT id, state, owner, intent FROM jobs WHERE fingerprint = ? AND occurrence = ? AND occurrence > 0',
-    )
+  const jobsFor = bulkInto(
+    connection,
+    'jobs (id, target, state, owner, requeues, possibly_billed, created_at, occurrence, fingerprint)',
+    `(?, ?, ${JOB.queued}, ?, 0, 0, ?, ?, ?)`,
+  )
+  const bodiesFor = bulkInto(connection, 'bodies', '(?, ?)')
+  // Two statements, not a join: this SQLite plans a join with parameters anew each time, at ten times the cost of running it.
+  const findJob = database
+    .prepare<[JobId], FoundRow>('SELECT state, owner, intent, occurrence FROM jobs WHERE id = ?')
     .raw()
-  // Not a join: this SQLite plans a join of parameters anew each time it is run, which costs ten times as much as running it.
   const findAnswer = database
     .prepare<[JobId], AnswerRow>('SELECT status, request_id, body FROM answers WHERE job = ?')
     .raw()
@@ -54,79 +51,46 @@ export function placingIn(
 
   return {
     enqueue(owner, jobs, now) {
-      const first = nextId.get() ?? 1
+      const first = places.catchUp()
       let next = first
-      const placements: Placement[] = []
+      const newJobs = jobsFor()
       const bodies = bodiesFor()
       const gone = new Map<number, boolean>()
       const batches = new Map<number, string | undefined>()
-      // Most groups are all new or all known: the last jobs tell what to try first with the next.
-      let newInARow = ROWS_AT_ONCE
 
-      while (placements.length < jobs.length) {
-        const together = jobs.slice(placements.length, placements.length + ROWS_AT_ONCE)
-        if (newInARow >= ROWS_AT_ONCE && together.length === ROWS_AT_ONCE) insertTogether(together)
-        else for (const job of together) placements.push(place(job))
-      }
+      const placements = jobs.map((job) => {
+        const known = places.find(job)
+        return (known === undefined ? undefined : reuse(known, job)) ?? insert(job)
+      })
+      newJobs.flush()
       bodies.flush()
-      if (next !== first) keepNextId.run(next)
+      places.keep(next)
       return placements
 
-      /** All at once; where some of them are known already, those are looked at one by one. */
-      function insertTogether(together: readonly NewJob[]): void {
-        const ids = next
-        const { changes } = insertMany.run(...together.flatMap((job, at) => rowOf(ids + at, job)))
-        const areNew = changes === together.length
-        if (changes > 0) next += together.length
-        for (const [at, job] of together.entries()) {
-          const id = ids + at
-          const known = areNew || job.occurrence === 0 ? undefined : find.get(job.fingerprint, job.occurrence)
-          if (known && known[0] !== id) placements.push(reuse(known, job) ?? insertInstead(job))
-          else placements.push(queued(id, job))
-        }
-      }
-
-      function place(job: NewJob): Placement {
-        const known = newInARow > 0 ? undefined : find.get(job.fingerprint, job.occurrence)
-        if (known) return reuse(known, job) ?? insertInstead(job)
-        const inserted = insert(job)
-        if (inserted) return inserted
-        const found = find.get(job.fingerprint, job.occurrence)
-        return (found && reuse(found, job)) ?? insertInstead(job)
-      }
-
-      function insert(job: NewJob): Placement | undefined {
-        if (insertOne.run(...rowOf(next, job)).changes === 0) return undefined
+      function insert(job: NewJob): Placement {
+        const id = next
         next += 1
-        return queued(next - 1, job)
-      }
-
-      function insertInstead(job: NewJob): Placement {
-        const inserted = insert(job)
-        if (!inserted) throw new Error('A job that had just made room was found again.')
-        return inserted
-      }
-
-      function rowOf(id: JobId, job: NewJob): (number | string)[] {
-        return [id, targets.idOf(job.target), owner, now, job.occurrence, job.fingerprint]
-      }
-
-      function queued(id: JobId, job: NewJob): Placement {
-        newInARow += 1
-        bodies.add([id, job.body])
+        newJobs.add(id, targets.idOf(job.target), owner, now, job.occurrence, job.fingerprint)
+        bodies.add(id, job.body)
+        places.add(job, id)
         return { kind: 'queued', job: id }
       }
 
-      /** undefined: the known job ended in a failure and has made room for a new one. */
-      function reuse(row: FoundRow, job: NewJob): Placement | undefined {
-        newInARow = 0
-        const [id, state, holder, intent] = row
+      /** undefined: the known job is gone, or has ended in a failure and made room for a new one. */
+      function reuse(id: JobId, job: NewJob): Placement | undefined {
+        // Of this very group, and perhaps not written yet.
+        if (id >= first) return { kind: 'waiting', job: id }
+        const row = findJob.get(id)
+        if (!row) return undefined
+        const [state, holder, intent, occurrence] = row
+        if (occurrence !== job.occurrence) return undefined
         if (state === JOB.answered) {
           const answer = findAnswer.get(id)
           if (answer) return { kind: 'answered', job: id, answer: answerOf(answer), batch: batchOfJob(intent) }
         }
         if (state === JOB.answered || state === JOB.failed) {
           giveUpOccurrence.run(id)
+          places.giveUp(job, id)
           return undefined
         }
         if (state === JOB.dropped || (state === JOB.queued && isGone(holder))) {

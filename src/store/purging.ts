@@ -5,6 +5,8 @@ import { INTENT, JOB } from './rows.ts'
 /** Jobs looked at in one transaction, so that other processes do not wait for a long one. */
 const JOBS_AT_ONCE = 5000
 
+type OldRow = readonly [id: JobId, fingerprint: string, occurrence: number]
+
 /**
  * Forgets what is older than `before`: settled jobs by the time they were settled, dropped ones by the time they were made, and
  * queued ones whose owner has been gone that long. Submitted jobs stay: their batch may still be billed.
@@ -21,17 +23,20 @@ export function purgingIn({ database, read, write }: Connection): (before: numbe
     )
     .pluck()
   const old = database
-    .prepare<[JobId, JobId, number, number, number], JobId>(
-      `SELECT id FROM jobs WHERE id > ? AND id <= ? AND CASE state
+    .prepare<[JobId, JobId, number, number, number], OldRow>(
+      `SELECT id, fingerprint, occurrence FROM jobs WHERE id > ? AND id <= ? AND CASE state
          WHEN ${JOB.answered} THEN settled_at < ?
          WHEN ${JOB.failed} THEN settled_at < ?
          WHEN ${JOB.dropped} THEN 1
          WHEN ${JOB.queued} THEN coalesce((SELECT lease_until FROM owners WHERE owners.id = jobs.owner), 0) < ?
          ELSE 0 END`,
     )
-    .pluck()
+    .raw()
   const forgetBody = database.prepare<[JobId]>('DELETE FROM bodies WHERE job = ?')
   const forgetAnswer = database.prepare<[JobId]>('DELETE FROM answers WHERE job = ?')
+  const forgetPlace = database.prepare<[string, number, JobId]>(
+    'DELETE FROM places WHERE fingerprint = ? AND occurrence = ? AND job = ?',
+  )
   const forgetJob = database.prepare<[JobId]>('DELETE FROM jobs WHERE id = ?')
   const forgetIntents = database.prepare<[number]>(
     `DELETE FROM intents WHERE state >= ${INTENT.ended} AND coalesce(ended_at, created_at) < ? AND NOT EXISTS
@@ -51,10 +56,11 @@ export function purgingIn({ database, read, write }: Connection): (before: numbe
       const from = after
       forgotten += write(() => {
         const jobs = old.all(from, last, before, before, before)
-        for (const job of jobs) {
-          forgetBody.run(job)
-          forgetAnswer.run(job)
-          forgetJob.run(job)
+        for (const [id, fingerprint, occurrence] of jobs) {
+          if (occurrence > 0) forgetPlace.run(fingerprint, occurrence, id)
+          forgetBody.run(id)
+          forgetAnswer.run(id)
+          forgetJob.run(id)
         }
         return jobs.length
       })

@@ -25,7 +25,7 @@ export function settlingIn(connection: Connection): Settling {
   const settleOne = database.prepare<[number, number, JobId, number]>(
     `UPDATE jobs SET state = ?, settled_at = ? WHERE id = ? AND intent = ? AND state = ${JOB.submitted}`,
   )
-  const answersFor = bulkInto(connection, 'answers', 6)
+  const answersFor = bulkInto(connection, 'answers', '(?, ?, ?, ?, ?, ?)')
   const requeueOne = database.prepare<[number, number, number, JobId, number]>(
     `UPDATE jobs SET state = ${JOB.queued}, intent = NULL, owner = ?, requeues = requeues + ?, possibly_billed = possibly_billed | ?
      WHERE id = ? AND intent = ? AND state = ${JOB.submitted}`,
@@ -48,7 +48,7 @@ export function settlingIn(connection: Connection): Settling {
         for (const settlement of run) {
           if (!isWhole && settleOne.run(state, now, settlement.job, intent).changes === 0) continue
           const { job, status, requestId, body, inputTokens, outputTokens } = settlement
-          answers.add([job, status, requestId ?? null, body, inputTokens ?? null, outputTokens ?? null])
+          answers.add(job, status, requestId ?? null, body, inputTokens ?? null, outputTokens ?? null)
           settled.push(job)
         }
       }

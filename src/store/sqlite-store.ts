@@ -5,6 +5,7 @@ import { connect, type Connection } from './connection.ts'
 import { intentsIn } from './intents.ts'
 import { prepareLocation } from './location.ts'
 import { ownersIn } from './owners.ts'
+import { placesIn } from './places.ts'
 import { placingIn } from './placing.ts'
 import { presence } from './presence.ts'
 import { purgingIn } from './purging.ts'
@@ -35,7 +36,8 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
   const owners = ownersIn(connection)
   const targets = targetsIn(connection)
   const intents = intentsIn(connection, owners, targets)
-  const placing = placingIn(connection, owners, targets, intents.batchOf)
+  const places = placesIn(connection)
+  const placing = placingIn(connection, owners, targets, places, intents.batchOf)
   const settling = settlingIn(connection)
   const reading = readingIn(connection, targets, intents)
   const purge = purgingIn(connection)
@@ -63,13 +65,13 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
       present.left(owner)
     },
 
-    enqueue: (owner, jobs, now) => withTargets(() => placing.enqueue(owner, jobs, now)),
+    enqueue: (owner, jobs, now) => writeAll(() => placing.enqueue(owner, jobs, now)),
     drop: (owner, jobs) => present.changed(write(() => placing.drop(owner, jobs))),
     reclaim: (owner, jobs, now) => write(() => placing.reclaim(owner, jobs, now)),
     status: (jobs) => read(() => reading.status(jobs)),
     version: () => single(() => dataVersion.get() ?? 0) + present.changes(),
 
-    claim: (owner, intent, jobs, now) => withTargets(() => intents.claim(owner, intent, jobs, now)),
+    claim: (owner, intent, jobs, now) => writeAll(() => intents.claim(owner, intent, jobs, now)),
     advance: (ref, change, leaseAfter = -1) => write(() => intents.advance(ref, change, leaseAfter)),
     intent: (id) => single(() => intents.intent(id)),
     openIntents: (filter = {}) => single(() => intents.openIntents(filter)),
@@ -87,11 +89,12 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
     [Symbol.dispose]: () => connection.close(),
   }
 
-  function withTargets<T>(work: () => T): T {
+  function writeAll<T>(work: () => T): T {
     try {
       return write(work)
     } catch (error) {
       targets.forget()
+      places.forget()
       throw error
     }
   }
