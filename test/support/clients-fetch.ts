@@ -2,7 +2,7 @@ import { fetch as undiciFetch, request as undiciRequest } from 'undici'
 import { type Ask, type Connection, eitherSignal, present, type Way } from './clients.ts'
 
 /** A program's own error for a reply that is none. */
-export class ReplyError extends Error {
+class ReplyError extends Error {
   override name = 'ReplyError'
   readonly status: number
   readonly error: unknown

@@ -17,7 +17,7 @@ export type Ask = (prompt: string, options?: { readonly signal?: AbortSignal | u
 export interface Way {
   readonly name: string
   /** Builds the client: whatever it captures, it captures now. */
-  connect(connection: Connection): Ask
+  readonly connect: (connection: Connection) => Ask
   /** Whether its call takes a signal. */
   readonly abortable: boolean
   /** Whether it can be given a limit on the time of a call. */
