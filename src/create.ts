@@ -126,6 +126,7 @@ interface Parts {
 function scopeOver(parts: Parts): OpenedScope {
   const { manager, interception, display, progress, ledger, emitter, ownStore, emit } = parts
   let ending: Promise<void> | undefined
+  let hasEnded = false
 
   // Nothing is left to do but to wait for us: do not let the window run out first.
   const onIdle = (): void => void manager.flush('idle')
@@ -141,6 +142,7 @@ function scopeOver(parts: Parts): OpenedScope {
       interception.close()
       display.close(report())
       ownStore?.[Symbol.dispose]()
+      hasEnded = true
     }
   }
 
@@ -158,6 +160,8 @@ function scopeOver(parts: Parts): OpenedScope {
     report,
     close: () => (ending ??= end(() => manager.close())),
     abort() {
+      // Disposing what was closed before is the ordinary end of a block: there is nothing to leave, and no store to leave it in.
+      if (hasEnded) return
       // From here on its calls go to the provider directly.
       interception.close()
       // A close that waits for answers is cut short.

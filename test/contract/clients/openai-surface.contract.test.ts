@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import OpenAI, { APIConnectionTimeoutError, BadRequestError, InternalServerError, RateLimitError } from 'openai'
 import { describe, expect, it } from 'vitest'
 import { batchify } from '../../../src/index.ts'
@@ -197,6 +198,27 @@ describe.concurrent('openai, what is not for batches', () => {
 
     expect(after.output_text).toContain('live again')
     expect(scene.simulator.ledger().executions).toMatchObject({ live: 1, batch: 1 })
+  })
+})
+
+describe('openai, the end of a scope', () => {
+  it('is silent when a scope is closed inside its block and disposed at the end of it', async () => {
+    await using scene = await openScene(batchify)
+    const warnings: Error[] = []
+    const heard = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', heard)
+    const client = buildOpenAI(scene.connection)
+
+    {
+      await using batch = await scene.open()
+      await batch.run(() => client.responses.create({ model, input: 'the last one' }))
+      await batch.close()
+    }
+    // Warnings are told in a later turn.
+    await turn()
+    process.off('warning', heard)
+
+    expect(warnings).toEqual([])
   })
 })
 
