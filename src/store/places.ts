@@ -21,8 +21,8 @@ export interface Places {
   forget(): void
 }
 
-/** Jobs kept in memory at most: some megabytes, and a tenth of a second when they are written to a large table. */
-const UNINDEXED_JOBS = 32_768
+/** Jobs kept in memory at most: some megabytes, and some tenths of a second when they are written to a large table. */
+const UNINDEXED_JOBS = 65_536
 
 type FreshRow = readonly [id: JobId, fingerprint: string, occurrence: number]
 
