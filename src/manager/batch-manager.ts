@@ -347,7 +347,7 @@ export class BatchManager {
     const now = clock.now()
     const heldMs = queue.heldUntil - now
     let verdict = shouldFlush(queue.size(), queue.limits, now)
-    while (verdict.flush && heldMs <= 0) {
+    while (verdict.flush && queue.heldUntil <= now) {
       void this.#submit(queue, verdict.reason)
       verdict = shouldFlush(queue.size(), queue.limits, now)
     }

@@ -88,12 +88,13 @@ export class Caller {
   async #follow(url: string, init: RequestInit): Promise<Response> {
     let response = await this.#options.fetch(url, init)
     let from = new URL(url)
-    let carried = init
+    const anonymous = { ...init, headers: [] }
+    let carried: RequestInit = init
     for (let hop = 0; hop < MAX_REDIRECTS && init.method === 'GET' && isRedirect(response); hop += 1) {
       const to = new URL(response.headers.get('location') ?? '', from)
       await response.body?.cancel()
       // Once gone they stay gone, wherever the next hop leads.
-      if (to.origin !== from.origin) carried = { ...carried, headers: [] }
+      if (to.origin !== from.origin) carried = anonymous
       response = await this.#options.fetch(to.href, carried)
       from = to
     }

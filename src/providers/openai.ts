@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Call, Found, ProviderAdapter } from '../core/adapter.ts'
 import type { BatchHandle, BatchProblem, BatchState, JobResult } from '../core/batch.ts'
+import { ProviderError } from '../core/errors.ts'
 import type { Usage } from '../core/reply.ts'
 import { inputLine, outputRow } from './toolkit/openai-rows.ts'
 import { readLines } from './toolkit/read-lines.ts'
@@ -163,10 +164,14 @@ export const openai: ProviderAdapter = {
     const wanted = new Set(handles.map(({ id }) => id))
     const states: BatchState[] = []
     let pagesLeft = Math.ceil(handles.length / LIST_LIMIT) + 2
-    for await (const batches of listPages(call)) {
-      for (const batch of batches) if (wanted.delete(batch.id)) states.push(toState(batch))
-      pagesLeft -= 1
-      if (wanted.size === 0 || pagesLeft === 0) break
+    try {
+      for await (const batches of listPages(call)) {
+        for (const batch of batches) if (wanted.delete(batch.id)) states.push(toState(batch))
+        pagesLeft -= 1
+        if (wanted.size === 0 || pagesLeft === 0) break
+      }
+    } catch (error) {
+      if (!isNotOffered(error)) throw error
     }
     const rest = handles.filter(({ id }) => wanted.has(id))
     return rest.length === 0 ? states : [...states, ...(await pollEach(rest, call))]
@@ -207,6 +212,11 @@ async function pollEach(handles: readonly BatchHandle[], call: Call): Promise<re
   const failed = answers.find((answer) => answer.status === 'rejected')
   if (states.length === 0 && failed) throw failed.reason
   return states
+}
+
+/** Some gateways, and some keys, have batches but no list of them. */
+function isNotOffered(error: unknown): boolean {
+  return error instanceof ProviderError && [400, 403, 404, 405].includes(error.status)
 }
 
 async function* listPages(call: Call): AsyncGenerator<readonly Batch[]> {

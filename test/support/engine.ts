@@ -80,8 +80,8 @@ export const SETTINGS: ManagerSettings = {
 
 /** Nobody waits longer than this for an answer, whatever goes wrong. */
 const LONGEST_MS = 30 * 24 * 60 * 60_000
-/** Turns of the event loop without any call of ours under way, until nothing but time can be what is waited for. */
-const QUIET_TURNS = 12
+/** Turns of the event loop without a call or a file operation under way, until nothing but time can be what is waited for. */
+const QUIET_TURNS = 10
 
 export async function startWorld(options: SimulatorOptions = {}): Promise<World> {
   const clock = fakeClock()
@@ -91,22 +91,27 @@ export async function startWorld(options: SimulatorOptions = {}): Promise<World>
   const path = join(folder.path, 'store.db')
   const closers: (() => void)[] = []
   const traffic = { underWay: 0, seen: 0 }
+  const drivers: (() => boolean)[] = []
 
   async function untilTrue(isTrue: () => boolean): Promise<void> {
     const start = clock.now()
     let quiet = 0
     let seen = -1
+    drivers.push(isTrue)
     while (!isTrue()) {
       await turn()
-      quiet = traffic.underWay === 0 && traffic.seen === seen ? quiet + 1 : 0
+      const isBusy = traffic.underWay > 0 || traffic.seen !== seen || filesAreBusy()
+      quiet = isBusy ? 0 : quiet + 1
       seen = traffic.seen
-      if (quiet < QUIET_TURNS) continue
+      // Of several that wait at once, the one that began last moves time on.
+      if (quiet < QUIET_TURNS || drivers.at(-1) !== isTrue) continue
       quiet = 0
       const next = clock.nextInMs()
       if (next === undefined) throw new Error('nothing will ever happen: somebody is left hanging')
       if (clock.now() - start > LONGEST_MS) throw new Error('a month has passed: somebody is left hanging')
       clock.advance(next)
     }
+    drivers.splice(drivers.indexOf(isTrue), 1)
   }
 
   return {
@@ -132,6 +137,10 @@ export async function startWorld(options: SimulatorOptions = {}): Promise<World>
       folder[Symbol.dispose]()
     },
   }
+}
+
+function filesAreBusy(): boolean {
+  return process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))
 }
 
 interface Surroundings {
