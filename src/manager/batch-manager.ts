@@ -220,6 +220,7 @@ export class BatchManager {
 
   async #stop(): Promise<void> {
     const { store, clock, owner } = this.#context
+    this.#guard(() => this.#dropLeavers())
     const cancelTimers = [...this.#timers.values()]
     this.#timers.clear()
     for (const cancelTimer of cancelTimers) cancelTimer()
@@ -367,6 +368,8 @@ export class BatchManager {
   }
 
   #submit(queue: JobQueue, reason: FlushReason): Promise<void> {
+    // Nobody pays for a job whose caller left in this very turn.
+    this.#guard(() => this.#dropLeavers())
     const jobs = queue.take(this.#context.clock.now())
     return this.#track(() => this.#submitter.submit(queue, jobs, reason))
   }
@@ -418,13 +421,15 @@ export class BatchManager {
   // ── leaving ──
 
   #leave(job: JobId, waiter: Waiter): void {
-    if (!this.#waiters.remove(job, waiter)) return
-    if (this.#leavers.length === 0) this.#context.clock.soon(() => void this.#track(() => this.#dropLeavers()))
+    // Whoever was answered already has nothing to leave.
+    if (!this.#waiters.has(job) || !this.#waiters.remove(job, waiter)) return
+    if (this.#leavers.length === 0) this.#context.clock.soon(() => this.#guard(() => this.#dropLeavers()))
     this.#leavers.push([job, waiter])
   }
 
   /** Jobs nobody waits for leave their queue; those already submitted stay, to be found by the next run. */
-  async #dropLeavers(): Promise<void> {
+  #dropLeavers(): void {
+    if (this.#leavers.length === 0) return
     const leavers = new Map(this.#leavers)
     this.#leavers = []
     const { store, clock, emit, owner, settings } = this.#context
@@ -443,7 +448,7 @@ export class BatchManager {
         reason: 'caller-left',
       })
     }
-    if (settings.cancelOnAbort && dropped.length < leavers.size) await this.#cancelUnwanted()
+    if (settings.cancelOnAbort && dropped.length < leavers.size) void this.#track(() => this.#cancelUnwanted())
   }
 
   /** Cancels batches that no caller waits for any more. */
