@@ -69,3 +69,12 @@ export function statusOf(error: unknown): number | undefined {
   }
   return statusOf(Reflect.get(error, 'lastError') ?? error.cause)
 }
+
+/** Some of a table, by name. */
+export function waysNamed(ways: readonly Way[], ...names: readonly string[]): readonly Way[] {
+  return names.map((name) => {
+    const way = ways.find((one) => one.name === name)
+    if (!way) throw new Error(`there is no "${name}" among ${ways.map(({ name }) => name).join(', ')}`)
+    return way
+  })
+}

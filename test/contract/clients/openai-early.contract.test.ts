@@ -1,6 +1,6 @@
 import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
-import { present } from '../../support/clients.ts'
+import { present, waysNamed } from '../../support/clients.ts'
 import { openaiWays } from '../../support/clients-openai.ts'
 import { describeAnswers, describeEndings } from './suite.ts'
 
@@ -20,7 +20,7 @@ describe('a client built before offpeak is loaded', () => {
   })
 })
 
-for (const way of ways) {
-  describeAnswers(way, { batchify, built: 'before the scope' })
+for (const way of ways) describeAnswers(way, { batchify, built: 'before the scope' })
+for (const way of waysNamed(ways, 'openai: chat.completions.create', 'openai: responses.create')) {
   describeEndings(way, { batchify, built: 'before the scope' })
 }

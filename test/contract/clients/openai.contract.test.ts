@@ -1,16 +1,17 @@
 import { batchify } from '../../../src/index.ts'
 import { buildOpenAI, openaiWays } from '../../support/clients-openai.ts'
+import { waysNamed } from '../../support/clients.ts'
 import { describeAnswers, describeEndings } from './suite.ts'
 
 const ways = openaiWays(buildOpenAI)
 
 for (const way of ways) describeAnswers(way, { batchify, built: 'before the scope' })
 
-const [chat] = ways
-if (chat) {
-  describeEndings(chat, { batchify, built: 'before the scope' })
+// How a call ends depends on how it is made, not on what it asks.
+for (const way of waysNamed(ways, 'openai: chat.completions.create')) {
+  describeEndings(way, { batchify, built: 'before the scope' })
   for (const built of ['inside the scope', 'with batch.fetch'] as const) {
-    describeAnswers(chat, { batchify, built })
-    describeEndings(chat, { batchify, built })
+    describeAnswers(way, { batchify, built })
+    describeEndings(way, { batchify, built })
   }
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { batchify } from '../../../src/index.ts'
 import { undiciWays } from '../../support/clients-fetch.ts'
 import { openScene, rejection } from '../../support/clients-scene.ts'
+import { waysNamed } from '../../support/clients.ts'
 import { describeAnswers, describeEndings } from './suite.ts'
 
 for (const way of undiciWays) {
@@ -9,11 +10,9 @@ for (const way of undiciWays) {
   describeEndings(way, { batchify, built: 'before the scope' })
 }
 
-describe('undici.fetch', () => {
-  // It has a Request class of its own, whose signal nobody can shield: what is promised then is that nothing is paid twice.
+describe.for(waysNamed(undiciWays, 'undici.fetch: chat'))('$name', (way) => {
+  // undici has a Request class of its own, whose signal nobody can shield: what is promised then is that nothing is paid twice.
   it('ends at its own limit, and the next run finds the answer', async () => {
-    const way = undiciWays.find(({ name }) => name.startsWith('undici.fetch'))
-    if (!way) throw new Error('there is no undici.fetch in the table')
     await using scene = await openScene(batchify, { autoAdvance: false })
     const { simulator, connection } = scene
     await using batch = await scene.open()
