@@ -84,11 +84,10 @@ export class Submitter {
     const { clock, settings } = this.#context
     const wanted = this.#parts.settler.sendBack(batch, jobs, reason, { counted: false })
     const isAlone = !this.#hasOthers(batch)
-    for (const job of wanted) {
-      const queue = this.#parts.waiters.first(job)?.queue
-      if (!queue || queue.heldUntil > clock.now()) continue
+    for (const queue of new Set(wanted.flatMap((job) => this.#parts.waiters.first(job)?.queue ?? []))) {
       // The limit may be smaller than the batch: then no waiting makes it fit.
       if (isAlone) queue.shrink(jobs.length)
+      if (queue.heldUntil > clock.now()) continue
       queue.heldUntil = clock.now() + Math.min(settings.maxPollIntervalMs * 2 ** queue.holds, LONGEST_HOLD_MS)
       queue.holds += 1
     }

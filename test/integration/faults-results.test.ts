@@ -145,7 +145,7 @@ describe('rows of results', () => {
           return states.map((state) => {
             if (state.phase !== 'ended' || lies === 0) return state
             lies -= 1
-            return { ...state, handle: { id: state.handle.id } }
+            return Object.assign({}, state, { handle: { id: state.handle.id } })
           })
         },
       },

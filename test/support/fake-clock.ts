@@ -4,6 +4,8 @@ import type { Clock } from '../../src/core/clock.ts'
 export interface FakeClock extends Clock {
   /** Moves on; everything that falls due on the way fires at its own time. */
   advance(ms: number): void
+  /** As when a laptop is closed: time passes, and nothing fires before it is opened again. */
+  suspend(ms: number): void
   /** How long until something falls due; undefined when nothing ever will. What only keeps the process alive does not count. */
   nextInMs(): number | undefined
   /** Whether somebody keeps the process alive. */
@@ -56,6 +58,7 @@ export function fakeClock(startsAt = Date.UTC(2026, 10, 3, 12)): FakeClock {
       }
       stepTo(until)
     },
+    suspend: (ms) => stepTo(now + ms),
     nextInMs() {
       const next = nextTimer()
       return next && Math.max(next.at - now, 0)
