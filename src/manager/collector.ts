@@ -122,6 +122,8 @@ export class Collector {
   /** Answers first: of two rows for one job the one that tells something counts. */
   #endGroup(batch: OpenBatch, group: readonly Reading[], tally: Tally): void {
     const final = group.filter(({ passing }) => passing === undefined)
+    // Providers shuffle rows. Neighbours are settled by one statement, and of duplicates the first stays the first.
+    final.sort((a, b) => a.outcome.job - b.outcome.job)
     this.#settle(batch, final, tally)
     const passing = new Map(
       group.filter((reading) => reading.passing !== undefined).map((row) => [row.outcome.job, row]),
