@@ -141,7 +141,8 @@ export interface Store extends Disposable {
 
   /**
    * Forgets jobs settled before this time, dropped ones made before it, queued ones whose owner has been gone since before it, and ended
-   * intents that have no jobs left. Submitted jobs stay. Returns how many jobs.
+   * intents that have no jobs left. Submitted jobs stay. May take several
+   * transactions, each complete by itself. Returns how many jobs.
    */
   purge(before: number): number
 }

@@ -1,5 +1,4 @@
 import type { Intent, IntentRef } from '../core/batch.ts'
-import { OffpeakError } from '../core/errors.ts'
 import type { JobId } from '../core/job.ts'
 import type { IntentChange, NewIntent } from '../core/store.ts'
 import type { Connection } from './connection.ts'
@@ -87,9 +86,6 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
     .prepare<[number], number>("SELECT count(*) FROM intents WHERE root = ? AND status = 'failed'")
     .pluck()
   const take = database.prepare<[number, number]>('UPDATE intents SET owner = ?, epoch = epoch + 1 WHERE id = ?')
-  const takeJobs = database.prepare<[number, JobId, JobId, number]>(
-    'UPDATE jobs SET owner = ? WHERE id BETWEEN ? AND ? AND intent = ?',
-  )
   const range = database.prepare<[number], { first: JobId; last: JobId }>(
     'SELECT first_job AS first, last_job AS last FROM intents WHERE id = ?',
   )
@@ -197,10 +193,8 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
       if (!row || row.state >= INTENT.ended || owners.leaseOf(row.owner) > now || owners.leaseOf(owner) <= now) {
         return undefined
       }
-      const jobs = range.get(id)
-      if (!jobs) throw new OffpeakError('store-unusable', `Intent ${id} has lost its range of jobs.`)
+      // Its jobs follow without being touched: a job's own owner counts only while it is queued, and requeue sets it.
       take.run(owner, id)
-      takeJobs.run(owner, jobs.first, jobs.last, id)
       return intent(id)
     },
 

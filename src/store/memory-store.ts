@@ -146,7 +146,6 @@ export function openMemoryStore(): Store {
     if (!found || isOver(found.intent.state)) return undefined
     if (leaseOf(found.intent.owner) > now || leaseOf(owner) <= now) return undefined
     found.intent = { ...found.intent, owner, epoch: found.intent.epoch + 1 }
-    for (const job of found.jobs) if (job.intent === id) job.owner = owner
     return found.intent
   }
 

@@ -11,7 +11,7 @@ import type { Connection } from './connection.ts'
 export interface Places {
   /** Learns what other connections have added. Returns the id of the next job. */
   catchUp(): JobId
-  /** The job that has, or had, this place: its row tells whether it still does. */
+  /** The job that has this place, or had it: a job that lost it meanwhile has failed, or is gone. */
   find(job: NewJob): JobId | undefined
   add(job: NewJob, id: JobId): void
   giveUp(job: NewJob, id: JobId): void

@@ -13,7 +13,7 @@ export interface Placing {
   reclaim(owner: number, jobs: readonly JobId[], now: number): readonly JobId[]
 }
 
-type FoundRow = readonly [state: number, owner: number, intent: number | null, occurrence: number]
+type FoundRow = readonly [state: number, owner: number, intent: number | null]
 
 /** Puts new jobs into the queue, or finds the ones they repeat. To be used inside a writing transaction. */
 export function placingIn(
@@ -31,9 +31,7 @@ export function placingIn(
   )
   const bodiesFor = bulkInto(connection, 'bodies', '(?, ?)')
   // Two statements, not a join: this SQLite plans a join with parameters anew each time, at ten times the cost of running it.
-  const findJob = database
-    .prepare<[JobId], FoundRow>('SELECT state, owner, intent, occurrence FROM jobs WHERE id = ?')
-    .raw()
+  const findJob = database.prepare<[JobId], FoundRow>('SELECT state, owner, intent FROM jobs WHERE id = ?').raw()
   const findAnswer = database
     .prepare<[JobId], AnswerRow>('SELECT status, request_id, body FROM answers WHERE job = ?')
     .raw()
@@ -82,8 +80,7 @@ export function placingIn(
         if (id >= first) return { kind: 'waiting', job: id }
         const row = findJob.get(id)
         if (!row) return undefined
-        const [state, holder, intent, occurrence] = row
-        if (occurrence !== job.occurrence) return undefined
+        const [state, holder, intent] = row
         if (state === JOB.answered) {
           const answer = findAnswer.get(id)
           if (answer) return { kind: 'answered', job: id, answer: answerOf(answer), batch: batchOfJob(intent) }

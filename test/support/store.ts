@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Store } from '../../src/core/store.ts'
@@ -30,6 +30,6 @@ export function tempStore(): TempStore {
 
 /** A folder that goes with all that is in it. */
 export function tempFolder(): Disposable & { readonly path: string } {
-  const path = mkdtempSync(join(tmpdir(), 'offpeak-'))
+  const path = realpathSync(mkdtempSync(join(tmpdir(), 'offpeak-')))
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import {
   chmodSync,
   chownSync,
@@ -8,6 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { prepareLocation } from '../../../src/store/location.ts'
@@ -126,6 +128,18 @@ describe('a place for the store', () => {
 
   test('is refused when it is a folder', () => {
     expect(() => prepareLocation(root)).toThrow(refused('store-unusable', `${root} is not a file; name a file`))
+  })
+
+  test('is looked at without opening it: closing it again would drop the locks of a store open in this process', async () => {
+    // A socket has a name in a folder, and cannot be opened.
+    const path = join(root, 'store.sqlite')
+    const server = createServer().listen(path)
+    await once(server, 'listening')
+
+    expect(() => prepareLocation(path)).toThrow(refused('store-unusable', `${path} is not a file`))
+
+    server.close()
+    await once(server, 'close')
   })
 
   test.each(['store.sqlite', 'store.sqlite-wal'])('is refused when %s is a symbolic link', (name) => {

@@ -31,6 +31,16 @@ describe('a job is found by its fingerprint', () => {
   })
   afterEach(() => temporary[Symbol.dispose]())
 
+  /** One row of the tables themselves. */
+  function inspect(sql: string): unknown {
+    const database = new Sqlite(temporary.path)
+    try {
+      return database.prepare(sql).raw().get()
+    } finally {
+      database.close()
+    }
+  }
+
   /** Settles a job that was queued, by a batch of its own. */
   function settle(job: number, status: number): void {
     const intent = store.claim(owner, { tag: `tag${job}`, target, window: '24h', metadata: {} }, [job], 0)
@@ -78,6 +88,7 @@ describe('a job is found by its fingerprint', () => {
 
     expect(store.purge(1)).toBe(2)
 
+    expect(inspect('SELECT count(*) FROM places WHERE job NOT IN (SELECT id FROM jobs)')).toEqual([0])
     expect(kindsOf(other.enqueue(owner, [newJob(0), newJob(MANY)], 0))).toEqual(['queued'])
     expect(kindsOf(store.enqueue(owner, [newJob(0), newJob(MANY)], 0))).toEqual(['waiting'])
   })
@@ -86,12 +97,7 @@ describe('a job is found by its fingerprint', () => {
     store.enqueue(owner, newJobs(0, MANY), 0)
     store.enqueue(owner, newJobs(0, 1000), 0)
     store.enqueue(owner, newJobs(MANY, 2 * MANY), 0)
-    store[Symbol.dispose]()
 
-    const database = new Sqlite(temporary.path)
-    const places = database.prepare('SELECT count(*), count(DISTINCT job) FROM places').raw().get()
-    database.close()
-
-    expect(places).toEqual([2 * MANY, 2 * MANY])
+    expect(inspect('SELECT count(*), count(DISTINCT job) FROM places')).toEqual([2 * MANY, 2 * MANY])
   })
 })

@@ -1,4 +1,7 @@
-/** One of several processes on one store, for `processes.test.ts`: says `ready`, waits for a line on stdin, works, reports. */
+/**
+ * One of several processes on one store, for `processes.test.ts`: says `ready`, waits for a line on stdin, works, reports.
+ * Node runs it as it is, and 22 does not know `using`.
+ */
 import { createInterface } from 'node:readline'
 import type { NewJob, Placement } from '../../../src/core/store.ts'
 import { openSqliteStore } from '../../../src/store/sqlite-store.ts'
@@ -23,7 +26,7 @@ function say(what: unknown): void {
 const tasks: Readonly<Record<string, () => void>> = {
   /** Everybody enqueues the same requests, in small groups. */
   same() {
-    using store = openSqliteStore({ path })
+    const store = openSqliteStore({ path })
     const owner = store.enter({ pid: process.pid, leaseUntil: Number.MAX_SAFE_INTEGER }, 0)
     const jobs = jobsOf('same', Number(count))
     const placements: Placement[] = []
@@ -33,20 +36,16 @@ const tasks: Readonly<Record<string, () => void>> = {
       queued: placements.filter(({ kind }) => kind === 'queued').length,
       jobs: placements.map(({ job }) => job),
     })
+    store[Symbol.dispose]()
   },
   /** Enqueues group after group until it is killed. */
   endless() {
-    using store = openSqliteStore({ path })
+    const store = openSqliteStore({ path })
     const owner = store.enter({ pid: process.pid, leaseUntil: Number.MAX_SAFE_INTEGER }, 0)
     for (let group = 0; ; group += 1) {
       store.enqueue(owner, jobsOf(`group-${group}`, Number(count)), 0)
       say({ group })
     }
-  },
-  /** Opens the store, looks around and leaves. */
-  visit() {
-    using store = openSqliteStore({ path })
-    say({ jobs: store.status([1]).length })
   },
 }
 

@@ -1,7 +1,6 @@
 import Sqlite from 'better-sqlite3'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -109,24 +108,6 @@ describe('several processes on one store', () => {
     using store = openSqliteStore({ path })
     const owner = store.enter({ pid: 1, leaseUntil: 1 }, 0)
     expect(store.enqueue(owner, [newJob('next')], 0)).toEqual([{ kind: 'queued', job: counts.jobs + 1 }])
-  })
-
-  test('do not end the write-ahead log of a store that this process still has open twice', async () => {
-    using store = openSqliteStore({ path })
-    const owner = store.enter({ pid: 1, leaseUntil: 1 }, 0)
-    store.enqueue(owner, [newJob('before')], 0)
-    // Opening it again must not drop the locks of the first, or the visitor would think itself alone.
-    openSqliteStore({ path })[Symbol.dispose]()
-    const visitor = await start('visit')
-
-    go(visitor)
-    expect((await visitor.lines.next()).value).toEqual({ jobs: 1 })
-    await once(visitor.process, 'exit')
-
-    expect(existsSync(`${path}-wal`)).toBe(true)
-    expect(store.enqueue(owner, [newJob('after')], 0)).toEqual([{ kind: 'queued', job: 2 }])
-    using again = openSqliteStore({ path })
-    expect(again.status([1, 2])).toHaveLength(2)
   })
 
   function newJob(name: string): NewJob {
