@@ -34,7 +34,8 @@ async function runBatched<T>(options: BatchifyOptions, fn: () => T | Promise<T>)
   if (options.scope === 'process') scope[INTERCEPTION].enter()
   let result: T
   try {
-    result = await scope.run(fn)
+    // A deferral ends the wait whatever the program makes of the replies it gets.
+    result = await Promise.race([scope.run(fn), scope.deferred])
   } catch (error) {
     scope.abort(error)
     // What the program threw is what it wants to hear of, not what went wrong on the way out.

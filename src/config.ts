@@ -38,6 +38,8 @@ export interface BatchifyOptions {
   settleMs?: number | undefined
   /** How long a silent process keeps its unfinished batches before another may take them over. Default 30 000. */
   leaseMs?: number | undefined
+  /** Stop when everything is submitted and only polling has been left for `idleMs` (default 60 000). Default `false`. */
+  deferred?: boolean | { idleMs?: number | undefined } | undefined
   /** What to do when a provider does not say whether it created a batch. Default `'wait'` for `settleMs`. */
   onAmbiguous?: 'wait' | 'resubmit' | 'fail' | undefined
 }
@@ -61,6 +63,7 @@ export interface Config {
   readonly settleMs: number
   readonly leaseMs: number
   readonly onAmbiguous: 'wait' | 'resubmit' | 'fail'
+  readonly deferAfterMs: number | undefined
   /** OFFPEAK_DISABLE: everything passes through. */
   readonly disabled: boolean
 }
@@ -69,6 +72,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 const DAY_MS = 24 * 60 * 60_000
 const LONGEST_MS = 365 * DAY_MS
+const DEFER_AFTER_MS = 60_000
 
 const count = z.number().int().min(1)
 const duration = z.number().min(0).max(LONGEST_MS)
@@ -92,6 +96,7 @@ const Options = z.strictObject({
   cancelOnAbort: z.boolean().default(false),
   settleMs: duration.default(180_000),
   leaseMs: interval.default(30_000),
+  deferred: z.union([z.boolean(), z.strictObject({ idleMs: duration.default(DEFER_AFTER_MS) })]).default(false),
   onAmbiguous: z.enum(['wait', 'resubmit', 'fail']).default('wait'),
 })
 
@@ -107,7 +112,7 @@ export function parseConfig(
 ): Config {
   const parsed = Options.safeParse(options)
   if (!parsed.success) throw invalid(parsed.error.issues.map(describe).join('; '))
-  const { cache, store, maxPollIntervalMs, baseUrls, ...rest } = parsed.data
+  const { cache, store, maxPollIntervalMs, baseUrls, deferred, ...rest } = parsed.data
   checkMetadata(rest.metadata, adapters)
   checkWindow(rest.completionWindow, adapters)
   if (maxPollIntervalMs !== undefined && maxPollIntervalMs < rest.pollIntervalMs) {
@@ -117,6 +122,7 @@ export function parseConfig(
     ...rest,
     maxPollIntervalMs: maxPollIntervalMs ?? Math.max(60_000, rest.pollIntervalMs),
     cache: cache !== false,
+    deferAfterMs: typeof deferred === 'object' ? deferred.idleMs : deferred ? DEFER_AFTER_MS : undefined,
     retentionMs: (typeof cache === 'object' ? cache.retentionDays : 30) * DAY_MS,
     store: store ?? join(stateFolder(env, platform), 'store.db'),
     baseUrls: allBaseUrls(baseUrls, env, adapters),

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { type BatchifyOptions, type Config, parseConfig } from './config.ts'
-import { OffpeakError } from './core/errors.ts'
+import { type DeferredExit, OffpeakError, type RunningBatch } from './core/errors.ts'
 import type { EventOf, EventType, OffpeakEvent } from './core/events.ts'
 import type { Report } from './core/report.ts'
 import type { Snapshot } from './core/snapshot.ts'
 import type { Store } from './core/store.ts'
 import { createEmitter } from './emitter.ts'
 import { type Batcher, bypass, INTERCEPTION, type InterceptionScope, openScope } from './intercept/scope.ts'
+import { onLeaving } from './leaving.ts'
 import { BatchManager } from './manager/batch-manager.ts'
 import { createLedger, type Ledger } from './money/ledger.ts'
 import { createDisplay, type Display } from './progress/display.ts'
@@ -30,7 +31,7 @@ export interface BatchScope extends AsyncDisposable {
   snapshot(): Snapshot
   /** Counts, tokens, cost and savings so far. */
   report(): Report
-  /** Flushes, waits for every job somebody waits for, restores. May be called twice. */
+  /** Flushes, waits for every job somebody waits for, restores. May be called twice. Rejects with `DeferredExit` if the scope defers itself first. */
   close(): Promise<void>
   /** Leaves now: queued calls are refused, submitted batches stay resumable. */
   abort(reason?: unknown): void
@@ -39,8 +40,10 @@ export interface BatchScope extends AsyncDisposable {
 /** A scope with what only `batchify` may do to it. */
 export interface OpenedScope extends BatchScope {
   readonly [INTERCEPTION]: InterceptionScope
-  /** Resolves once an abort has let go of the store. */
+  /** Resolves once an end that has begun has let go of the store; rejects with `DeferredExit` if that is why it ended. */
   ended(): Promise<void>
+  /** Rejects with `DeferredExit` if the scope defers itself; never resolves. */
+  readonly deferred: Promise<never>
 }
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
@@ -78,6 +81,10 @@ function assemble(config: Config, store: Store): OpenedScope {
   })
   const emitter = createEmitter()
   const quietly = config.display === 'off' ? warnOnce() : undefined
+  const notify = (text: string): void => {
+    if (config.display === 'off') process.emitWarning(text, 'OffpeakWarning')
+    else display.warn(text)
+  }
   const emit = (event: OffpeakEvent): void => {
     reduce(progress, event)
     if (event.type === 'request-settled') ledger.settle(event)
@@ -85,6 +92,9 @@ function assemble(config: Config, store: Store): OpenedScope {
     quietly?.(event)
     emitter.emit(event)
   }
+  const deferral = Promise.withResolvers<never>()
+  // It matters to those who look at it; to others it never happened.
+  deferral.promise.catch(() => undefined)
   const manager = new BatchManager({
     adapters: new Map(adapters.map((adapter) => [adapter.name, adapter])),
     store,
@@ -96,6 +106,8 @@ function assemble(config: Config, store: Store): OpenedScope {
     pid: process.pid,
     settings: config,
     onFault: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
+    onDeferred: deferral.reject,
+    notify,
   })
   const match = createMatch(adapters, config.baseUrls)
   const batcher: Batcher = {
@@ -108,7 +120,19 @@ function assemble(config: Config, store: Store): OpenedScope {
   }
   const interception = openScope(batcher, { kind: config.scope, timeouts: config.timeouts })
   const ownStore = typeof config.store === 'string' ? store : undefined
-  return scopeOver({ manager, interception, display, progress, ledger, emitter, ownStore, emit })
+  return scopeOver({
+    manager,
+    interception,
+    display,
+    progress,
+    ledger,
+    emitter,
+    store,
+    ownStore,
+    emit,
+    notify,
+    deferred: deferral.promise,
+  })
 }
 
 interface Parts {
@@ -118,19 +142,33 @@ interface Parts {
   readonly progress: Progress
   readonly ledger: Ledger
   readonly emitter: ReturnType<typeof createEmitter>
+  readonly store: Store
   /** Ours to close. */
   readonly ownStore: Store | undefined
   readonly emit: (event: OffpeakEvent) => void
+  readonly notify: (text: string) => void
+  readonly deferred: Promise<never>
 }
 
 function scopeOver(parts: Parts): OpenedScope {
-  const { manager, interception, display, progress, ledger, emitter, ownStore, emit } = parts
+  const { manager, interception, display, progress, ledger, emitter, store, ownStore, emit, notify, deferred } = parts
   let ending: Promise<void> | undefined
   let hasEnded = false
 
   // Nothing is left to do but to wait for us: do not let the window run out first.
   const onIdle = (): void => void manager.flush('idle')
   process.on('beforeExit', onIdle)
+
+  const stopListening = onLeaving({
+    pending: () => manager.pending,
+    async leave() {
+      interception.close()
+      const { requests } = toSnapshot(progress, systemClock.now())
+      await manager.leave()
+      notify(farewell(requests.queued, manager.running(), store.location))
+      display.close()
+    },
+  })
 
   const report = (): Report => toReport(progress, ledger.cost())
   const end = async (leave: () => Promise<void>): Promise<void> => {
@@ -139,11 +177,24 @@ function scopeOver(parts: Parts): OpenedScope {
       await leave()
     } finally {
       process.off('beforeExit', onIdle)
+      stopListening()
       interception.close()
       display.close(report())
       ownStore?.[Symbol.dispose]()
       hasEnded = true
     }
+  }
+
+  let exit: DeferredExit | undefined
+  deferred.catch((error: DeferredExit) => {
+    exit = error
+    interception.close()
+    if (ending) void manager.defer()
+    else ending = end(() => manager.defer())
+  })
+  const whenEnded = async (): Promise<void> => {
+    await ending
+    if (exit) throw exit
   }
 
   return {
@@ -158,7 +209,10 @@ function scopeOver(parts: Parts): OpenedScope {
     on: (type, listener) => emitter.on(type, harmless(listener)),
     snapshot: () => toSnapshot(progress, systemClock.now()),
     report,
-    close: () => (ending ??= end(() => manager.close())),
+    close() {
+      ending ??= end(() => manager.close())
+      return whenEnded()
+    },
     abort() {
       // Disposing what was closed before is the ordinary end of a block: there is nothing to leave, and no store to leave it in.
       if (hasEnded) return
@@ -169,7 +223,8 @@ function scopeOver(parts: Parts): OpenedScope {
       // Whoever disposes or closes hears of a failure; somebody who only aborts does not wait for it.
       leaving.catch(() => undefined)
     },
-    ended: () => ending ?? Promise.resolve(),
+    ended: whenEnded,
+    deferred,
     [Symbol.asyncDispose]() {
       // Before anything is awaited: only here does restoring reach the context of the block.
       interception.leave()
@@ -177,6 +232,14 @@ function scopeOver(parts: Parts): OpenedScope {
       return this.ended()
     },
   }
+}
+
+/** What a user who pressed Ctrl-C wants to know. */
+function farewell(queued: number, running: readonly RunningBatch[], store: string): string {
+  const ids = running.map(({ id }) => id).join(', ')
+  const batches = running.length === 0 ? 'No batch is under way' : `Batches that go on at the provider: ${ids}`
+  const unsent = queued === 0 ? '' : ` Requests not sent yet: ${queued}.`
+  return `Stopped. ${batches}.${unsent} Run the same program again on the same store (${store}) to carry on.`
 }
 
 /** A listener whose mistakes are said, and stay its own: they must not end a program in the middle of a batch. */

@@ -22,6 +22,31 @@ export class OffpeakError extends Error {
   }
 }
 
+/** A batch that goes on without us. */
+export interface RunningBatch {
+  readonly provider: string
+  /** The provider's id. */
+  readonly id: string
+  readonly jobs: number
+}
+
+/** Everything is submitted and only waiting was left: the program may end, and the next run picks the answers up. */
+export class DeferredExit extends OffpeakError {
+  override name = 'DeferredExit'
+  readonly batches: readonly RunningBatch[]
+  /** Calls that were still waiting. */
+  readonly pending: number
+  constructor(batches: readonly RunningBatch[], pending: number, store: string) {
+    const ids = batches.map(({ id }) => id).join(', ')
+    super(
+      'deferred',
+      `offpeak: deferred with ${pending} calls waiting for ${batches.length} batches that go on at the provider (${ids}); run the same program again on the same store (${store}) to pick their answers up`,
+    )
+    this.batches = batches
+    this.pending = pending
+  }
+}
+
 /** The provider answered one of our own calls with something other than 2xx. */
 export class ProviderError extends Error {
   override name = 'ProviderError'

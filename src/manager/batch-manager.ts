@@ -1,6 +1,7 @@
 import type { ProviderAdapter } from '../core/adapter.ts'
 import type { Intent } from '../core/batch.ts'
 import { type Clock, sleep } from '../core/clock.ts'
+import { DeferredExit, type RunningBatch } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
 import { shouldFlush, type FlushReason } from '../core/flush-policy.ts'
 import type { JobId } from '../core/job.ts'
@@ -39,6 +40,10 @@ export interface ManagerOptions {
   readonly settings: ManagerSettings
   /** Told of a fault of offpeak's own (a full disk, a bug) after every caller has been answered. */
   readonly onFault: (error: unknown) => void
+  /** Told that only polling has been left for `deferAfterMs`: `defer()` is expected next. */
+  readonly onDeferred: (exit: DeferredExit) => void
+  /** Something the user should know, in a sentence. */
+  readonly notify: (text: string) => void
 }
 
 /** Jobs, or characters of their bodies, kept in memory until the turn ends; beyond, they are written at once. */
@@ -80,6 +85,7 @@ export class BatchManager {
   /** A fault of ours; from then on nothing is accepted. */
   #broken: unknown
   #ending: Promise<void> | undefined
+  #stopDeferring: (() => void) | undefined
 
   constructor(options: ManagerOptions) {
     this.#options = options
@@ -213,6 +219,31 @@ export class BatchManager {
     await this.#end()
   }
 
+  /** Leaves now, for a process about to end: nobody is answered, queued jobs stay queued for the next run. */
+  async leave(): Promise<void> {
+    this.#stopping.abort()
+    this.#place()
+    await this.#end()
+  }
+
+  /** Ends after `onDeferred`: callers hear that their batches go on. */
+  async defer(): Promise<void> {
+    this.#stopping.abort()
+    this.#turnAllAway(
+      'deferred',
+      'offpeak: deferred; its batch goes on, and running the program again picks the answer up',
+    )
+    await this.#end()
+  }
+
+  /** What goes on at providers without us. */
+  running(): readonly RunningBatch[] {
+    const { store, owner } = this.#context
+    return store
+      .openIntents({ owner: owner() })
+      .flatMap(({ provider, handle, jobs }) => (handle ? [{ provider, id: handle.id, jobs }] : []))
+  }
+
   /** Once, even when a close that waits is overtaken by an abort. */
   #end(): Promise<void> {
     return (this.#ending ??= this.#stop())
@@ -224,6 +255,7 @@ export class BatchManager {
     const cancelTimers = [...this.#timers.values()]
     this.#timers.clear()
     for (const cancelTimer of cancelTimers) cancelTimer()
+    this.#keepGoing()
     this.#neighbours.stop()
     this.#poller.stop()
     this.#stopping.abort()
@@ -282,6 +314,7 @@ export class BatchManager {
     for (const { queue } of arrivals) this.#meet(queue.account)
     for (const queue of touched) this.#consider(queue)
     this.#hold.update()
+    this.#considerDeferring()
   }
 
   /** True when its queue has grown. */
@@ -471,6 +504,31 @@ export class BatchManager {
     }
   }
 
+  // ── deferring ──
+
+  /** Starts, keeps or stops the time after which waiting is all that has been left to do. */
+  #considerDeferring(): void {
+    const { clock, settings } = this.#context
+    if (settings.deferAfterMs === undefined) return
+    if (this.#isOnlyPolling()) this.#stopDeferring ??= clock.after(settings.deferAfterMs, () => this.#sayDeferred())
+    else this.#keepGoing()
+  }
+
+  #keepGoing(): void {
+    this.#stopDeferring?.()
+    this.#stopDeferring = undefined
+  }
+
+  #isOnlyPolling(): boolean {
+    if (this.#stopping.signal.aborted || this.#waiters.size === 0) return false
+    if (this.#inbox.length > 0 || this.#tasks.size > 0) return false
+    return [...this.#accounts.queues()].every((queue) => queue.size().jobs === 0)
+  }
+
+  #sayDeferred(): void {
+    this.#options.onDeferred(new DeferredExit(this.running(), this.pending, this.#context.store.location))
+  }
+
   /** Whether something is on its way that needs the process to stay. */
   #isUnderWay(): boolean {
     if (this.#tasks.size > 0 || this.#poller.open.length > 0 || this.#neighbours.waiting > 0) return true
@@ -485,6 +543,7 @@ export class BatchManager {
       .finally(() => {
         this.#tasks.delete(task)
         this.#hold.update()
+        this.#considerDeferring()
       })
     this.#tasks.add(task)
     this.#hold.update()
@@ -505,6 +564,13 @@ export class BatchManager {
     const isFirst = this.#broken === undefined
     this.#broken ??= error
     const { code, message } = faultMessage(error)
+    this.#turnAllAway(code, message)
+    // What follows from it need not be told as well.
+    if (isFirst) this.#options.onFault(error)
+  }
+
+  /** Answers everybody who waits; their jobs stay as they are stored. */
+  #turnAllAway(code: string, message: string): void {
     this.#settler.turnAway(
       [...this.#waiters.jobs()],
       ({ queue }, job) => {
@@ -514,8 +580,6 @@ export class BatchManager {
       },
       code,
     )
-    // What follows from it need not be told as well.
-    if (isFirst) this.#options.onFault(error)
   }
 }
 

@@ -18,6 +18,8 @@ export interface ManagerSettings {
   readonly settleMs: number
   readonly leaseMs: number
   readonly onAmbiguous: 'wait' | 'resubmit' | 'fail'
+  /** Stop once only polling has been left for this long; undefined: wait to the end. */
+  readonly deferAfterMs: number | undefined
 }
 
 /** What every part of the manager is given. */

@@ -76,6 +76,7 @@ export const SETTINGS: ManagerSettings = {
   settleMs: 180_000,
   leaseMs: 30_000,
   onAmbiguous: 'wait',
+  deferAfterMs: undefined,
 }
 
 /** Nobody waits longer than this for an answer, whatever goes wrong. */
@@ -221,6 +222,8 @@ function startEngine(options: EngineOptions, { store, clock, traffic, simulator 
     newTag: () => randomBytes(6).toString('hex'),
     pid: process.pid,
     settings: { ...SETTINGS, ...options.settings },
+    onDeferred: () => {},
+    notify: () => {},
     onFault: (error) => void faults.push(error),
   })
 
