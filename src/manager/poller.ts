@@ -5,12 +5,18 @@ import { about, aboutBatch } from './about.ts'
 import { isOutside, reasonOf } from './caller.ts'
 import { advance, type Account, type ManagerContext, type OpenBatch } from './context.ts'
 
-/** Polls that fall due within this of each other share a round. */
+/**
+ * A poll may come this much, or this part of its wait, before it is due, to share the round of another that is: together they cost
+ * a few pages of a list where the provider has one.
+ */
 const ROUND_SLACK_MS = 250
+const ROUND_SLACK_SHARE = 0.25
 
 interface Watched {
   readonly batch: OpenBatch
   dueAt: number
+  /** From here on it joins a round that others are due for. */
+  joinsAt: number
   polls: number
   failures: number
   failingSince: number
@@ -45,8 +51,9 @@ export class Poller {
   /** `isOld`: it may have ended long ago, so ask at once. */
   watch(batch: OpenBatch, isOld = false): void {
     const { clock } = this.#context
-    const dueAt = clock.now() + (isOld ? 0 : this.#pace(0))
-    this.#watched.set(batch.intent.id, { batch, dueAt, polls: 0, failures: 0, failingSince: 0, isBusy: false })
+    const watched = { batch, dueAt: 0, joinsAt: 0, polls: 0, failures: 0, failingSince: 0, isBusy: false }
+    wait(watched, clock.now(), isOld ? 0 : this.#pace(0))
+    this.#watched.set(batch.intent.id, watched)
     this.#arm()
   }
 
@@ -82,10 +89,10 @@ export class Poller {
   }
 
   #round(): void {
-    const limit = this.#context.clock.now() + ROUND_SLACK_MS
+    const now = this.#context.clock.now()
     const due = new Map<Account, Watched[]>()
     for (const watched of this.#watched.values()) {
-      if (watched.isBusy || watched.dueAt > limit) continue
+      if (watched.isBusy || watched.joinsAt > now) continue
       watched.isBusy = true
       const { account } = watched.batch
       const group = due.get(account) ?? []
@@ -105,7 +112,8 @@ export class Poller {
       }
     } catch (error) {
       this.#onFault(error)
-      for (const watched of group) watched.dueAt = this.#context.clock.now() + this.#context.settings.maxPollIntervalMs
+      const { clock, settings } = this.#context
+      for (const watched of group) wait(watched, clock.now(), settings.maxPollIntervalMs)
     }
     for (const watched of group) watched.isBusy = false
     this.#arm()
@@ -132,7 +140,7 @@ export class Poller {
     const wasUnreachable = watched.failures > 0
     watched.failures = 0
     watched.polls += 1
-    watched.dueAt = clock.now() + this.#pace(watched.polls, state.retryAfterMs)
+    wait(watched, clock.now(), this.#pace(watched.polls, state.retryAfterMs), state.retryAfterMs)
     const { handle, status, counts } = state
     const before = batch.intent
     // Counts alone are not worth a write to the disk: the next poll tells them again.
@@ -153,12 +161,20 @@ export class Poller {
     const { clock, emit, random } = this.#context
     watched.failures += 1
     if (watched.failures === 1) watched.failingSince = clock.now()
-    const retryInMs = backOffMs(watched.failures, random(), error instanceof ProviderError ? error.retryAfterMs : 0)
-    watched.dueAt = clock.now() + retryInMs
+    const retryAfterMs = error instanceof ProviderError ? error.retryAfterMs : 0
+    const retryInMs = backOffMs(watched.failures, random(), retryAfterMs)
+    wait(watched, clock.now(), retryInMs, retryAfterMs)
     const reason = error === undefined ? 'the provider did not answer for this batch' : reasonOf(error)
     const common = about(watched.batch.intent, clock.now())
     emit({ ...common, type: 'provider-unreachable', doing: 'poll', since: watched.failingSince, reason, retryInMs })
   }
+}
+
+/** `atLeastMs` is what the provider asks for. */
+function wait(watched: Watched, now: number, waitMs: number, atLeastMs = 0): void {
+  const earlyMs = Math.max(ROUND_SLACK_MS, waitMs * ROUND_SLACK_SHARE)
+  watched.dueAt = now + waitMs
+  watched.joinsAt = now + Math.max(waitMs - earlyMs, atLeastMs)
 }
 
 function sameCounts(a: BatchState['counts'], b: BatchState['counts']): boolean {
