@@ -163,7 +163,8 @@ export const openai: ProviderAdapter = {
     if (handles.length < LIST_FROM) return await pollEach(handles, call)
     const wanted = new Set(handles.map(({ id }) => id))
     const states: BatchState[] = []
-    let pagesLeft = Math.ceil(handles.length / LIST_LIMIT) + 2
+    // Pages are turned until as many calls are spent as the list could still save.
+    let pagesLeft = Math.max(Math.ceil(handles.length / LIST_LIMIT) + 2, Math.floor(handles.length / LIST_FROM))
     try {
       for await (const batches of listPages(call)) {
         for (const batch of batches) if (wanted.delete(batch.id)) states.push(toState(batch))
@@ -174,7 +175,7 @@ export const openai: ProviderAdapter = {
       if (!isNotOffered(error)) throw error
     }
     const rest = handles.filter(({ id }) => wanted.has(id))
-    return rest.length === 0 ? states : [...states, ...(await pollEach(rest, call))]
+    return await pollEach(rest, call, states)
   },
 
   // Both files are read in every terminal state: an error row may stand in either.
@@ -202,13 +203,18 @@ export const openai: ProviderAdapter = {
   usage: readUsage,
 }
 
-async function pollEach(handles: readonly BatchHandle[], call: Call): Promise<readonly BatchState[]> {
+/** One call each. A batch that cannot be asked about takes nothing from those that can: only if none can, that is an error. */
+async function pollEach(
+  handles: readonly BatchHandle[],
+  call: Call,
+  known: readonly BatchState[] = [],
+): Promise<readonly BatchState[]> {
   const answers = await Promise.allSettled(
     handles.map(async ({ id }) =>
       toState(await readReply(await call.send({ method: 'GET', path: `/batches/${encodeURIComponent(id)}` }), Batch)),
     ),
   )
-  const states = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+  const states = [...known, ...answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))]
   const failed = answers.find((answer) => answer.status === 'rejected')
   if (states.length === 0 && failed) throw failed.reason
   return states

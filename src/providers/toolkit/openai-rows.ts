@@ -47,6 +47,7 @@ function usualRow(line: string): JobResult | undefined {
   const body = line.slice(before.length, -end[0].length)
   try {
     const json: unknown = JSON.parse(body)
+    if (json === null) return undefined
     return { kind: 'reply', customId, status: Number(status), requestId: requestId || id, body, json }
   } catch {
     return undefined
@@ -63,8 +64,8 @@ function anyRow(line: string): JobResult {
     return { kind: 'unexecuted', customId, reason: NOT_RUN[code] ?? 'other', code, message: error.message ?? code }
   }
   const body = response ? memberText(line, ['response', 'body']) : undefined
-  if (!response || body === undefined || response.status_code < 200 || response.status_code > 599)
-    return { kind: 'unreadable' }
+  const isBody = body !== undefined && body !== 'null'
+  if (!response || !isBody || response.status_code < 200 || response.status_code > 599) return { kind: 'unreadable' }
   const requestId = response.request_id || row.id || undefined
   return { kind: 'reply', customId, status: response.status_code, requestId, body, json: response.body }
 }
