@@ -1,6 +1,7 @@
 import Sqlite from 'better-sqlite3'
 import { OffpeakError } from '../core/errors.ts'
 import { checkIsOurs, migrate } from './migrations.ts'
+import { hasOrphanedLog, wasOurs } from './recognise.ts'
 
 /** One connection: every use of it is one transaction, and every failure an `OffpeakError`. */
 export interface Connection {
@@ -16,18 +17,30 @@ export interface Connection {
 const BUSY_TIMEOUT_MS = 15_000
 
 /** Opens a database file, sets what the promises rest on, and brings its schema up to date. */
-export function connect(file: string): Connection {
+export function connect(file: string, busyTimeoutMs: number = BUSY_TIMEOUT_MS): Connection {
+  if (hasOrphanedLog(file)) throw damaged(file, 'its write-ahead log does not belong to it')
   let database: Sqlite.Database | undefined
   try {
-    database = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
+    database = new Sqlite(file, { timeout: busyTimeoutMs })
     checkIsOurs(database, file)
-    configure(database)
+    configure(database, busyTimeoutMs)
     migrate(database, file)
     return connectionOver(database, file)
   } catch (error) {
     database?.close()
+    const isDamaged = error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code)
+    if (isDamaged && wasOurs(file)) throw damaged(file, error.code, error)
     throw translated(error, file)
   }
+}
+
+/** The way out of damage, for whoever finds it. */
+export function damaged(file: string, what: string, cause?: unknown): OffpeakError {
+  return new OffpeakError(
+    'store-unusable',
+    `${file} is damaged: it was left alone. \`offpeak doctor --repair --store ${file}\` sets it aside and rebuilds what can be read (${what}).`,
+    { cause },
+  )
 }
 
 /** Wraps a database that is already open and configured. */
@@ -65,8 +78,8 @@ export function connectionOver(database: Sqlite.Database, file: string): Connect
   }
 }
 
-function configure(database: Sqlite.Database): void {
-  useWriteAheadLog(database)
+function configure(database: Sqlite.Database, busyTimeoutMs: number): void {
+  useWriteAheadLog(database, busyTimeoutMs)
   // The driver's build sets NORMAL in WAL mode, which may lose the last commits in a power cut: a batch we paid for.
   database.pragma('synchronous = FULL')
   if (database.pragma('synchronous', { simple: true }) !== 2) {
@@ -80,8 +93,8 @@ function configure(database: Sqlite.Database): void {
 }
 
 /** Changing the mode of a new file needs it alone, and SQLite does not wait for that by itself. */
-function useWriteAheadLog(database: Sqlite.Database): void {
-  const until = Date.now() + BUSY_TIMEOUT_MS
+function useWriteAheadLog(database: Sqlite.Database, busyTimeoutMs: number): void {
+  const until = Date.now() + busyTimeoutMs
   for (;;) {
     try {
       const mode = database.pragma('journal_mode = WAL', { simple: true })
@@ -112,14 +125,12 @@ function translated(error: unknown, file: string): unknown {
       { cause: error },
     )
   }
+  if (code.startsWith('SQLITE_CORRUPT')) return damaged(file, code, error)
   return new OffpeakError('store-unusable', `${file} ${reasonOf(code)} (${code}).`, { cause: error })
 }
 
 function reasonOf(code: string): string {
   if (code === 'SQLITE_NOTADB') return 'is not an offpeak store: it was left alone, choose another path'
-  if (code.startsWith('SQLITE_CORRUPT')) {
-    return 'is damaged: it was left alone; move it away to start anew, or recover it with the sqlite3 program'
-  }
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
     return 'has been locked by another process for too long; end that process or try again'
   }

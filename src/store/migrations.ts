@@ -88,8 +88,11 @@ const MIGRATIONS: readonly ((database: Database) => void)[] = [
   },
 ]
 
+/** What this offpeak writes. */
+export const STORE_VERSION: number = MIGRATIONS.length
+
 /** `offp`: tells a store of ours from every other SQLite file. */
-const APPLICATION_ID = 0x6f666670
+export const APPLICATION_ID = 0x6f666670
 
 /** Refuses, before anything is changed, a database that is not ours or that a newer offpeak has written. */
 export function checkIsOurs(database: Database, file: string): void {
@@ -108,16 +111,16 @@ export function checkIsOurs(database: Database, file: string): void {
   if (version !== undefined && version > MIGRATIONS.length) throw tooNew(file, version)
 }
 
-/** Brings a store up to date. Safe with several processes at once: who comes second finds nothing left to do. */
-export function migrate(database: Database, file: string): void {
-  if (versionOf(database) === MIGRATIONS.length) return
+/** Brings a store up to date, or to an older version. Safe with several processes at once: who comes second finds nothing left to do. */
+export function migrate(database: Database, file: string, wanted: number = MIGRATIONS.length): void {
+  if (versionOf(database) === wanted) return
   database
     .transaction(() => {
       const version = versionOf(database)
       if (version > MIGRATIONS.length) throw tooNew(file, version)
-      for (const migration of MIGRATIONS.slice(version)) migration(database)
+      for (const migration of MIGRATIONS.slice(version, wanted)) migration(database)
       database.pragma(`application_id = ${APPLICATION_ID}`)
-      database.pragma(`user_version = ${MIGRATIONS.length}`)
+      database.pragma(`user_version = ${wanted}`)
     })
     .immediate()
 }

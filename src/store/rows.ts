@@ -8,6 +8,8 @@ import type { JsonObject } from '../core/request.ts'
 export const JOB: Readonly<Record<JobState, number>> = { queued: 0, submitted: 1, answered: 2, failed: 3, dropped: 4 }
 const JOB_STATES: readonly JobState[] = ['queued', 'submitted', 'answered', 'failed', 'dropped']
 
+export const JOB_STATE_COUNT: number = JOB_STATES.length
+
 /** How intent states are stored; from `ended` on an intent is over. */
 export const INTENT: Readonly<Record<IntentState, number>> = {
   claimed: 0,
@@ -18,6 +20,8 @@ export const INTENT: Readonly<Record<IntentState, number>> = {
   abandoned: 5,
 }
 const INTENT_STATES: readonly IntentState[] = ['claimed', 'uploaded', 'creating', 'created', 'ended', 'abandoned']
+
+export const INTENT_STATE_COUNT: number = INTENT_STATES.length
 
 /** A number of a row back to its word. */
 export function jobState(code: number): JobState {

@@ -1,7 +1,6 @@
-import { OffpeakError } from '../core/errors.ts'
 import type { JobId } from '../core/job.ts'
 import type { Store, StoredBody } from '../core/store.ts'
-import { connect, type Connection } from './connection.ts'
+import { connect, type Connection, damaged } from './connection.ts'
 import { intentsIn } from './intents.ts'
 import { prepareLocation } from './location.ts'
 import { ownersIn } from './owners.ts'
@@ -47,7 +46,7 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
     database.prepare<[], Uint8Array>("SELECT value FROM secrets WHERE name = 'salt'").pluck().get(),
   )
   if (!salt) {
-    throw new OffpeakError('store-unusable', `${place.location} has lost its salt; move it away to start anew.`)
+    throw damaged(place.location, 'its salt is gone')
   }
 
   return {
