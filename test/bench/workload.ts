@@ -14,15 +14,13 @@ const PADDING = SENTENCE.repeat(Math.ceil(PROMPT_CHARACTERS / SENTENCE.length))
 
 export interface ChatBody {
   readonly model: string
-  readonly messages: readonly { readonly role: 'system' | 'user'; readonly content: string }[]
+  readonly messages: { readonly role: 'system' | 'user'; readonly content: string }[]
   readonly temperature: number
 }
 
-/** Prompts as a program holds them before it asks: all different, all flat strings. */
-export function makePrompts(requests: number): string[] {
-  return Array.from({ length: requests }, (_, n) =>
-    Buffer.from(`${n}. ${PADDING}`.slice(0, PROMPT_CHARACTERS)).toString(),
-  )
+/** The n-th prompt, as if read from a file just now: all different, and held by nobody. */
+export function promptAt(n: number): string {
+  return `${n}. ${PADDING}`.slice(0, PROMPT_CHARACTERS)
 }
 
 export function chatBody(prompt: string): ChatBody {

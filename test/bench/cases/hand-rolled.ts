@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { measure } from '../measure.ts'
 import type { Order } from '../order.ts'
 import type { Measurement } from '../results.ts'
-import { BATCH_BYTES, BATCH_ROWS, chatBody, checkAnswers, contentOf, makePrompts, MODEL, POLL_MS } from '../workload.ts'
+import { BATCH_BYTES, BATCH_ROWS, chatBody, checkAnswers, contentOf, promptAt, MODEL, POLL_MS } from '../workload.ts'
 
 const headers = { authorization: 'Bearer sk-bench' }
 
@@ -11,7 +11,6 @@ const headers = { authorization: 'Bearer sk-bench' }
  * nothing is retried, rows are held as an array, and the answers end up in a list in the order of the prompts.
  */
 export async function handRolled({ baseUrl, requests }: Order): Promise<Measurement> {
-  const prompts = makePrompts(requests)
   const answers: string[] = []
   const measured = await measure(requests, async () => {
     let rows: string[] = []
@@ -21,8 +20,13 @@ export async function handRolled({ baseUrl, requests }: Order): Promise<Measurem
       rows = []
       bytes = 0
     }
-    for (const [n, prompt] of prompts.entries()) {
-      const row = { custom_id: `request-${n}`, method: 'POST', url: '/v1/chat/completions', body: chatBody(prompt) }
+    for (let n = 0; n < requests; n += 1) {
+      const row = {
+        custom_id: `request-${n}`,
+        method: 'POST',
+        url: '/v1/chat/completions',
+        body: chatBody(promptAt(n)),
+      }
       const line = JSON.stringify(row)
       if (rows.length === BATCH_ROWS || bytes + line.length > BATCH_BYTES) await send()
       rows.push(line)

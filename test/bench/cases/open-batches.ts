@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { batchify } from '../../../src/index.ts'
 import type { Order } from '../order.ts'
 import type { OpenBatches } from '../results.ts'
-import { chatBody, makePrompts } from '../workload.ts'
+import { chatBody, promptAt } from '../workload.ts'
 
 const POLL_MS = 10_000
 const WATCHED_MS = 2 * POLL_MS
@@ -23,10 +23,9 @@ export async function openBatches({ requests, baseUrl, store }: Order): Promise<
     maxPollIntervalMs: POLL_MS,
     display: 'off',
   })
-  const body = (prompt: string): string => JSON.stringify(chatBody(prompt))
   const init = { method: 'POST', headers: { authorization: 'Bearer sk-bench', 'content-type': 'application/json' } }
-  const answers = makePrompts(requests).map((prompt) =>
-    scope.fetch(`${baseUrl}/chat/completions`, { ...init, body: body(prompt) }),
+  const answers = Array.from({ length: requests }, (_, n) =>
+    scope.fetch(`${baseUrl}/chat/completions`, { ...init, body: JSON.stringify(chatBody(promptAt(n))) }),
   )
   await scope.flush()
   const batches = scope.snapshot().batches.filter(({ ended }) => !ended).length

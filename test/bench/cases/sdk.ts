@@ -2,7 +2,7 @@ import type OpenAI from 'openai'
 import { measure } from '../measure.ts'
 import type { Order } from '../order.ts'
 import type { Measurement } from '../results.ts'
-import { chatBody, checkAnswers, makePrompts } from '../workload.ts'
+import { chatBody, checkAnswers, promptAt } from '../workload.ts'
 import { scopeOptions } from './scope-options.ts'
 
 const API_KEY = 'sk-bench'
@@ -32,19 +32,14 @@ async function askAll(
   client: OpenAI,
   run: (ask: () => Promise<void>) => Promise<void>,
 ): Promise<Measurement> {
-  const prompts = makePrompts(requests)
   let answers: (string | null | undefined)[] = []
   const measured = await measure(requests, () =>
     run(async () => {
-      answers = await Promise.all(
-        prompts.map(async (prompt) => {
-          const completion = await client.chat.completions.create({
-            ...chatBody(prompt),
-            messages: [...chatBody(prompt).messages],
-          })
-          return completion.choices[0]?.message.content
-        }),
-      )
+      const ask = async (n: number): Promise<string | null | undefined> => {
+        const completion = await client.chat.completions.create(chatBody(promptAt(n)))
+        return completion.choices[0]?.message.content
+      }
+      answers = await Promise.all(Array.from({ length: requests }, (_, n) => ask(n)))
     }),
   )
   checkAnswers(answers.map(String), requests)
