@@ -49,7 +49,13 @@ export interface BatchInput {
 /** What a look-up after an ambiguous create can find. */
 export type Found =
   /** Batches that carry the intent's tag, the most advanced first. More than one means a twin. */
-  { readonly kind: 'adopted'; readonly states: readonly BatchState[] } | { readonly kind: 'none' }
+  | { readonly kind: 'adopted'; readonly states: readonly BatchState[] }
+  /**
+   * For providers whose batches carry no tag: those that could be it, by time and size. Which one it is shows in its results, whose
+   * custom ids begin with the tag.
+   */
+  | { readonly kind: 'candidates'; readonly states: readonly BatchState[] }
+  | { readonly kind: 'none' }
 
 /**
  * What a refusal of an upload or a create means for its jobs.

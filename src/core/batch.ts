@@ -75,7 +75,9 @@ export interface Intent {
   /** The intent this one was split from, for the budget of splits; its own id otherwise. */
   readonly root: number
   readonly createdAt: number
-  /** When the create call was about to leave: written ahead of it. */
+  /** How often a create was about to leave; more than once only after a look-up found nothing. */
+  readonly creates: number
+  /** When the last create call was about to leave: written ahead of it. */
   readonly creatingAt: number | undefined
   readonly submittedAt: number | undefined
   readonly endedAt: number | undefined

@@ -21,6 +21,11 @@ export interface NewJob {
   /** It is the k-th such request of its scope, from 1; 0 = never reuse and never be reused (`cache: false`). */
   readonly occurrence: number
   readonly body: string
+  /**
+   * What an equal job of an earlier run may give: its answer (default), or only what that run left unfinished, which includes
+   * answers that it was paid for and may never have read.
+   */
+  readonly reuse?: 'answers' | 'unfinished' | undefined
 }
 
 /** What the store made of a new job. */
@@ -102,8 +107,11 @@ export interface Store extends Disposable {
   enter(owner: NewOwner, now: number): number
   /** Extends a lease; false when it had run out (others may have taken things over) or the owner is unknown. */
   renew(owner: number, leaseUntil: number, now: number): boolean
-  /** Ends an owner: its lease is over at once, so that the next run waits for nothing. */
-  leave(owner: number, now: number): void
+  /** Ends an owner: its lease is over at once, so that the next run waits for nothing. `finished`: everybody who asked it has been answered. */
+  leave(owner: number, now: number, how?: 'finished'): void
+
+  /** Whether an owner's lease has run out. */
+  isGone(owner: number, now: number): boolean
 
   /** Places new jobs, in order. */
   enqueue(owner: number, jobs: readonly NewJob[], now: number): readonly Placement[]
@@ -125,6 +133,8 @@ export interface Store extends Disposable {
   intent(id: number): Intent | undefined
   /** Intents not `ended` or `abandoned`, oldest first. `account` narrows it. */
   openIntents(filter?: { readonly account?: string; readonly owner?: number }): readonly Intent[]
+  /** Whether some intent, open or over, has this batch of this provider. */
+  knowsBatch(provider: string, id: string): boolean
   /** Intents of one root (itself included) that ended by refusal: `status` = 'failed'. */
   failedSplits(root: number): number
   /** Takes over an open intent, if its owner's lease has run out and the new owner's has not; its jobs come along. Returns it with the new owner and epoch. */

@@ -92,9 +92,9 @@ export class Accounts {
   }
 }
 
-/** What tells one request from another: where it goes, as whom, and every byte of it. `space` keeps runs apart that must not share. */
-export function fingerprint(request: CapturedRequest, account: Account, space: string): string {
-  const text = `${space}\0${account.id}\0${request.target.endpoint}\0${request.target.model ?? ''}\0${request.body}`
+/** What tells one request from another: where it goes, as whom, and every byte of it. */
+export function fingerprint(request: CapturedRequest, account: Account): string {
+  const text = `${account.id}\0${request.target.endpoint}\0${request.target.model ?? ''}\0${request.body}`
   return hash('sha256', text, 'base64url').slice(0, FINGERPRINT_LENGTH)
 }
 

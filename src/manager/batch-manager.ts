@@ -16,7 +16,7 @@ import { OpenBatch, type Account, type ManagerContext, type ManagerSettings } fr
 import { Hold } from './hold.ts'
 import { Lease } from './lease.ts'
 import { Neighbours } from './neighbours.ts'
-import { Poller } from './poller.ts'
+import { Poller, type PollerListener } from './poller.ts'
 import type { JobQueue } from './queue.ts'
 import { Recovery } from './recovery.ts'
 import { Rejection } from './rejection.ts'
@@ -73,8 +73,6 @@ export class BatchManager {
   readonly #tasks = new Set<Promise<void>>()
   /** How often this scope has asked exactly this. */
   readonly #occurrences = new Map<string, number>()
-  /** Runs that must not share answers with others hash in a space of their own. */
-  readonly #space: string
   readonly #timers = new Map<JobQueue, () => void>()
   #inbox: Arrival[] = []
   #inboxCharacters = 0
@@ -102,7 +100,6 @@ export class BatchManager {
       owner: () => this.#lease.owner,
     }
     this.#context = context
-    this.#space = settings.cache ? '' : options.newTag()
     this.#accounts = new Accounts(
       store.salt,
       new Caller({ fetch: options.fetch, now: () => clock.now(), stopping: this.#stopping.signal }),
@@ -111,11 +108,12 @@ export class BatchManager {
     this.#hold = new Hold(clock, () => this.#waiters.size > 0 && this.#isUnderWay())
     this.#settler = new Settler(context, this.#waiters)
     const queueAgain = (jobs: readonly JobId[]): void => this.#queueAgain(jobs)
+    const recovery = new Recovery(context, this.#settler, options.notify)
     this.#submitter = new Submitter({
       context,
       settler: this.#settler,
       waiters: this.#waiters,
-      recovery: new Recovery(context, this.#settler),
+      recovery,
       queueAgain,
       watch: (batch) => this.#watch(batch),
       newTag: options.newTag,
@@ -123,11 +121,16 @@ export class BatchManager {
     })
     const rejection = new Rejection(context, this.#settler, this.#submitter)
     const collector = new Collector(context, this.#settler, rejection, queueAgain)
-    const onEnded: ConstructorParameters<typeof Poller>[1] = (batch, state) => {
+    const onEnded: PollerListener['onEnded'] = (batch, state) => {
+      this.#lookForTwins(recovery, batch)
       if (state.outcome !== 'failed') this.#roomAgain(batch)
       void this.#track(() => collector.collect(batch, state))
     }
-    this.#poller = new Poller(context, onEnded, onFault)
+    this.#poller = new Poller(context, {
+      onEnded,
+      onFault,
+      onRunning: (batch) => this.#lookForTwins(recovery, batch),
+    })
     this.#neighbours = new Neighbours(context, {
       settler: this.#settler,
       waiters: this.#waiters,
@@ -156,7 +159,7 @@ export class BatchManager {
     }
     if (queue.refusal && queue.refusal.until > clock.now()) return Promise.resolve(queue.refusal.reply)
 
-    const print = fingerprint(request, queue.account, this.#space)
+    const print = fingerprint(request, queue.account)
     const failure = this.#settler.knownFailure(print)
     if (failure) return Promise.resolve(failure)
     const occurrence = this.#occurrence(request, print)
@@ -185,7 +188,7 @@ export class BatchManager {
     }
     // The last batch's tidying up, but not the work of earlier runs that nobody here waits for.
     await Promise.race([this.#idle(), sleep(this.#context.clock, TIDY_UP_MS, { signal: this.#stopping.signal })])
-    await this.#end()
+    await this.#end('finished')
   }
 
   async #idle(): Promise<void> {
@@ -245,11 +248,11 @@ export class BatchManager {
   }
 
   /** Once, even when a close that waits is overtaken by an abort. */
-  #end(): Promise<void> {
-    return (this.#ending ??= this.#stop())
+  #end(how?: 'finished'): Promise<void> {
+    return (this.#ending ??= this.#stop(how))
   }
 
-  async #stop(): Promise<void> {
+  async #stop(how: 'finished' | undefined): Promise<void> {
     const { store, clock, owner } = this.#context
     this.#guard(() => this.#dropLeavers())
     const cancelTimers = [...this.#timers.values()]
@@ -263,7 +266,7 @@ export class BatchManager {
     this.#poller.stop()
     this.#lease.stop()
     this.#hold.stop()
-    store.leave(owner(), clock.now())
+    store.leave(owner(), clock.now(), how)
   }
 
   // ── arriving ──
@@ -293,14 +296,16 @@ export class BatchManager {
     this.#inbox = []
     this.#inboxCharacters = 0
     if (arrivals.length === 0) return
-    const { store, clock, owner } = this.#context
+    const { store, clock, owner, settings } = this.#context
+    const reuse = settings.cache ? 'answers' : 'unfinished'
     const jobs = arrivals.map(({ request, queue, fingerprint, occurrence }): NewJob => {
       const { body, target } = request
-      return { target: jobTarget(queue, target), fingerprint, occurrence, body }
+      return { target: jobTarget(queue, target), fingerprint, occurrence, body, reuse }
     })
     let placements: readonly Placement[]
     try {
       if (this.#broken !== undefined) throw this.#broken
+      this.#lease.keep()
       placements = store.enqueue(owner(), jobs, clock.now())
     } catch (error) {
       return this.#refuse(arrivals, error)
@@ -357,6 +362,22 @@ export class BatchManager {
     if (this.#met.has(account)) return
     this.#met.add(account)
     this.#neighbours.takeOver(account)
+    this.#sayWhoIsMissed(account)
+  }
+
+  /** Batches of an earlier run that only another key can ask about: to this one the provider would say that there are none. */
+  #sayWhoIsMissed({ id, adapter, call }: Account): void {
+    const { store, clock } = this.#context
+    const missed = store
+      .openIntents()
+      .filter(({ provider, baseUrl }) => provider === adapter.name && baseUrl === call.baseUrl)
+      .filter(({ account, handle, owner }) => account !== id && handle && store.isGone(owner, clock.now()))
+    if (missed.length === 0) return
+    const jobs = missed.reduce((sum, intent) => sum + intent.jobs, 0)
+    const ids = missed.map(({ handle }) => handle?.id).join(', ')
+    this.#options.notify(
+      `${jobs} requests of an earlier run are still with ${adapter.name} under another key, organisation or project (${ids}): run the program with that one to collect their answers`,
+    )
   }
 
   // ── queues ──
@@ -423,6 +444,11 @@ export class BatchManager {
   #watch(batch: OpenBatch, isOld = false): void {
     this.#poller.watch(batch, isOld)
     this.#hold.update()
+  }
+
+  /** An intent that was created more than once may have more than one batch: the first may turn up after all. */
+  #lookForTwins(recovery: Recovery, batch: OpenBatch): void {
+    if (batch.intent.creates > 1) void this.#track(() => recovery.cancelTwins(batch))
   }
 
   /** Carries on an intent of an owner that is gone. */

@@ -74,7 +74,8 @@ export class OpenBatch {
 /** Changes an intent in the store and in hand; false when it is no longer ours. */
 export function advance(context: ManagerContext, batch: OpenBatch, change: IntentChange, leaseAfter?: number): boolean {
   if (!context.store.advance(batch.ref, change, leaseAfter)) return false
-  batch.intent = { ...batch.intent, ...change }
+  const { creates } = batch.intent
+  batch.intent = { ...batch.intent, ...change, creates: creates + (change.state === 'creating' ? 1 : 0) }
   return true
 }
 

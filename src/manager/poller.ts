@@ -25,23 +25,26 @@ interface Watched {
 
 type Ended = BatchState & { phase: 'ended' }
 
+/** Who hears what polls find out. */
+export interface PollerListener {
+  onRunning(batch: OpenBatch): void
+  /** The batch is no longer watched. */
+  onEnded(batch: OpenBatch, state: Ended): void
+  /** A fault of ours. */
+  onFault(error: unknown): void
+}
+
 /** Asks about everything open: one timer, one round at a time per account, each batch at its own pace. A failed poll never fails a batch. */
 export class Poller {
   readonly #context: ManagerContext
-  readonly #onEnded: (batch: OpenBatch, state: Ended) => void
-  readonly #onFault: (error: unknown) => void
+  readonly #told: PollerListener
   readonly #watched = new Map<number, Watched>()
   #stopTimer: () => void = () => {}
   #timerAt = Number.POSITIVE_INFINITY
 
-  constructor(
-    context: ManagerContext,
-    onEnded: (batch: OpenBatch, state: Ended) => void,
-    onFault: (error: unknown) => void,
-  ) {
+  constructor(context: ManagerContext, told: PollerListener) {
     this.#context = context
-    this.#onEnded = onEnded
-    this.#onFault = onFault
+    this.#told = told
   }
 
   get open(): readonly OpenBatch[] {
@@ -111,7 +114,7 @@ export class Poller {
         else this.#failed(watched, answer instanceof Map ? undefined : answer)
       }
     } catch (error) {
-      this.#onFault(error)
+      this.#told.onFault(error)
       const { clock, settings } = this.#context
       for (const watched of group) wait(watched, clock.now(), settings.maxPollIntervalMs)
     }
@@ -152,9 +155,9 @@ export class Poller {
     if (wasUnreachable || status !== before.status || !sameCounts(counts, before.counts)) {
       emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-progress', status })
     }
-    if (state.phase !== 'ended') return
+    if (state.phase !== 'ended') return this.#told.onRunning(batch)
     this.unwatch(batch.intent.id)
-    this.#onEnded(batch, state)
+    this.#told.onEnded(batch, state)
   }
 
   #failed(watched: Watched, error: unknown): void {
@@ -164,10 +167,17 @@ export class Poller {
     const retryAfterMs = error instanceof ProviderError ? error.retryAfterMs : 0
     const retryInMs = backOffMs(watched.failures, random(), retryAfterMs)
     wait(watched, clock.now(), retryInMs, retryAfterMs)
-    const reason = error === undefined ? 'the provider did not answer for this batch' : reasonOf(error)
     const common = about(watched.batch.intent, clock.now())
+    const reason = pollFailure(error, watched.batch)
     emit({ ...common, type: 'provider-unreachable', doing: 'poll', since: watched.failingSince, reason, retryInMs })
   }
+}
+
+/** A batch that is not there is most likely there for another key: nothing is given up, and its user is told. */
+function pollFailure(error: unknown, { intent }: OpenBatch): string {
+  if (error === undefined) return 'the provider did not answer for this batch'
+  if (!(error instanceof ProviderError) || error.status !== 404) return reasonOf(error)
+  return `this key does not see batch ${intent.handle?.id ?? ''}; it needs the key, organisation and project that created it`
 }
 
 /** `atLeastMs` is what the provider asks for. */

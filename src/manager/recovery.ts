@@ -1,6 +1,7 @@
-import type { BatchState } from '../core/batch.ts'
+import type { BatchHandle, BatchState } from '../core/batch.ts'
 import { sleep } from '../core/clock.ts'
 import { ProviderError } from '../core/errors.ts'
+import { parseCustomId } from '../core/job.ts'
 import { backOffMs } from '../core/poll-policy.ts'
 import { about, aboutBatch } from './about.ts'
 import { isOutside, reasonOf } from './caller.ts'
@@ -19,9 +20,14 @@ export class Recovery {
   readonly #context: ManagerContext
   readonly #settler: Settler
 
-  constructor(context: ManagerContext, settler: Settler) {
+  readonly #notify: (text: string) => void
+  /** Twins that have been dealt with. */
+  readonly #twins = new Set<string>()
+
+  constructor(context: ManagerContext, settler: Settler, notify: (text: string) => void) {
     this.#context = context
     this.#settler = settler
+    this.#notify = notify
   }
 
   /** True when the intent can be carried on; false when this scope lets it rest as it is, for a later run. */
@@ -30,6 +36,7 @@ export class Recovery {
     const { adapter, call } = batch.account
     // From the first look that was answered, not from the create: that may have waited on its way, as we may have in a closed laptop.
     let clearSince: number | undefined
+    const strangers = new Set<string>()
     let failures = 0
     let since = clock.now()
     while (!stopping.aborted) {
@@ -38,8 +45,15 @@ export class Recovery {
       try {
         const found = await adapter.find(batch.intent, call)
         if (found.kind === 'adopted') return await this.#adopt(batch, found.states)
-        clearSince ??= lookedAt
-        const leftMs = settings.onAmbiguous === 'resubmit' ? 0 : clearSince + settings.settleMs - lookedAt
+        const candidates = found.kind === 'candidates' ? await this.#examine(batch, found.states, strangers) : []
+        const [ours] = candidates.filter(({ phase }) => phase === 'ended')
+        if (ours) return await this.#adopt(batch, [ours])
+        // One that is still running could be ours; it will tell when it has results.
+        clearSince = candidates.length > 0 ? undefined : (clearSince ?? lookedAt)
+        const leftMs =
+          settings.onAmbiguous === 'resubmit'
+            ? 0
+            : (clearSince ?? Number.POSITIVE_INFINITY) + settings.settleMs - lookedAt
         if (leftMs <= 0) return this.#neverCreated(batch)
         if (settings.onAmbiguous === 'fail') return this.#giveUp(batch)
         failures = 0
@@ -63,18 +77,73 @@ export class Recovery {
     if (!advance(this.#context, batch, { state: 'created', handle, status, counts, submittedAt: clock.now() }))
       return false
     emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-recovered', how: 'adopted' })
+    for (const twin of twins) await this.#cancelTwin(batch, twin)
+    return true
+  }
+
+  /** Of batches that carry no tag, the one whose results prove it ours, or those that have no results yet. */
+  async #examine(
+    batch: OpenBatch,
+    states: readonly BatchState[],
+    strangers: Set<string>,
+  ): Promise<readonly BatchState[]> {
+    const { store } = this.#context
+    const undecided: BatchState[] = []
+    for (const state of states) {
+      const { id } = state.handle
+      if (strangers.has(id) || store.knowsBatch(batch.intent.provider, id)) continue
+      if (state.phase !== 'ended') undecided.push(state)
+      else if (await this.#hasOurRows(batch, state.handle)) return [state]
+      else strangers.add(id)
+    }
+    return undecided
+  }
+
+  async #hasOurRows(batch: OpenBatch, handle: BatchHandle): Promise<boolean> {
     const { adapter, call } = batch.account
-    for (const twin of twins) {
-      const common = { ...aboutBatch(batch.intent, clock.now()), id: twin.handle.id }
-      try {
-        await adapter.cancel(twin.handle, call)
-        emit({ ...common, type: 'batch-cancelled', reason: 'twin' })
-      } catch (error) {
-        // It may have ended by itself. Its rows are never read: no caller is answered from two batches.
-        emit({ ...common, type: 'batch-cancelled', reason: `twin, not confirmed: ${reasonOf(error)}` })
+    for await (const results of adapter.results(handle, call)) {
+      for (const result of results) {
+        const id = result.kind === 'unreadable' ? undefined : parseCustomId(result.customId)
+        if (id) return id.tag === batch.intent.tag
       }
     }
-    return true
+    return false
+  }
+
+  /** Looks once for further batches of an intent and cancels them: what has run by then was paid for twice, and is said. */
+  async cancelTwins(batch: OpenBatch): Promise<void> {
+    const { adapter, call } = batch.account
+    try {
+      const found = await adapter.find(batch.intent, call)
+      if (found.kind !== 'adopted') return
+      for (const state of found.states) {
+        const { id } = state.handle
+        if (id === batch.intent.handle?.id || this.#twins.has(id)) continue
+        await this.#cancelTwin(batch, state)
+      }
+    } catch (error) {
+      // The next poll of the batch looks again.
+      if (!isOutside(error)) throw error
+    }
+  }
+
+  async #cancelTwin(batch: OpenBatch, twin: BatchState): Promise<void> {
+    const { clock, emit } = this.#context
+    const { adapter, call } = batch.account
+    const { id } = twin.handle
+    this.#twins.add(id)
+    const common = { ...aboutBatch(batch.intent, clock.now()), id }
+    this.#notify(
+      `${batch.intent.provider} has two batches of the same ${batch.intent.jobs} requests: ${batch.intent.handle?.id ?? ''} is kept, ${id} is cancelled; what it had run by then may be billed twice`,
+    )
+    try {
+      if (twin.phase !== 'ended') await adapter.cancel(twin.handle, call)
+      emit({ ...common, type: 'batch-cancelled', reason: 'twin' })
+    } catch (error) {
+      if (!isOutside(error)) throw error
+      // It may have ended by itself. Its rows are never read: no caller is answered from two batches.
+      emit({ ...common, type: 'batch-cancelled', reason: `twin, not confirmed: ${reasonOf(error)}` })
+    }
   }
 
   #neverCreated(batch: OpenBatch): boolean {

@@ -13,6 +13,7 @@ export interface Intents {
   intent(id: number): Intent | undefined
   openIntents(filter: { readonly account?: string; readonly owner?: number }): readonly Intent[]
   failedSplits(root: number): number
+  knowsBatch(provider: string, id: string): boolean
   takeOver(id: number, owner: number, now: number): Intent | undefined
   /** Whether this ref may change the intent. */
   isHeld(ref: IntentRef): boolean
@@ -61,6 +62,7 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
       batch: string | null,
       status: string | null,
       counts: string | null,
+      isCreate: number,
       creatingAt: number | null,
       submittedAt: number | null,
       endedAt: number | null,
@@ -72,7 +74,7 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
   >(
     `UPDATE intents SET
        state = coalesce(?, state), upload = coalesce(?, upload), handle = coalesce(?, handle), batch = coalesce(?, batch),
-       status = coalesce(?, status), counts = coalesce(?, counts), creating_at = coalesce(?, creating_at),
+       status = coalesce(?, status), counts = coalesce(?, counts), creates = creates + ?, creating_at = coalesce(?, creating_at),
        submitted_at = coalesce(?, submitted_at), ended_at = coalesce(?, ended_at)
      WHERE id = ? AND owner = ? AND epoch = ? AND state < ${INTENT.ended}
        AND coalesce((SELECT lease_until FROM owners WHERE owners.id = intents.owner), 0) > ?`,
@@ -84,6 +86,11 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
     .pluck()
   const failed = database
     .prepare<[number], number>("SELECT count(*) FROM intents WHERE root = ? AND status = 'failed'")
+    .pluck()
+  const known = database
+    .prepare<[string, string], number>(
+      'SELECT 1 FROM intents JOIN targets ON targets.id = intents.target WHERE batch = ? AND provider = ?',
+    )
     .pluck()
   const take = database.prepare<[number, number]>('UPDATE intents SET owner = ?, epoch = epoch + 1 WHERE id = ?')
   const range = database.prepare<[number], { first: JobId; last: JobId }>(
@@ -165,6 +172,7 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
         handle?.id ?? null,
         status ?? null,
         counts === undefined ? null : JSON.stringify(counts),
+        state === 'creating' ? 1 : 0,
         creatingAt ?? null,
         submittedAt ?? null,
         endedAt ?? null,
@@ -186,6 +194,7 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
         )
         .map(intentOf),
 
+    knowsBatch: (provider, id) => known.get(id, provider) !== undefined,
     failedSplits: (root) => failed.get(root) ?? 0,
 
     takeOver(id, owner, now) {

@@ -38,6 +38,7 @@ interface MemoryIntent {
 export function openMemoryStore(): Store {
   const present = presence()
   const leases = new Map<number, number>()
+  const finished = new Set<number>()
   const jobs = new Map<JobId, MemoryJob>()
   const byPlace = new Map<string, MemoryJob>()
   const intents = new Map<number, MemoryIntent>()
@@ -51,13 +52,16 @@ export function openMemoryStore(): Store {
   function place(owner: number, job: NewJob, now: number): Placement {
     const key = placeOf(job.fingerprint, job.occurrence)
     const known = job.occurrence > 0 ? byPlace.get(key) : undefined
-    if (known?.state === 'answered' && known.answer) {
+    const isOurs = job.reuse !== 'unfinished' || (known && !finished.has(known.owner))
+    if (known?.state === 'answered' && known.answer && isOurs) {
+      // Whose answer it is now decides whether the next run may have it.
+      if (job.reuse === 'unfinished') known.owner = owner
       return { kind: 'answered', job: known.id, answer: known.answer, batch: batchOf(known) }
     }
     if (known?.state === 'submitted' || (known?.state === 'queued' && leaseOf(known.owner) > now)) {
       return { kind: 'waiting', job: known.id }
     }
-    if (known && known.state !== 'failed') {
+    if (known && !isSettled(known.state)) {
       Object.assign(known, { state: 'queued', intent: undefined, owner, target: job.target })
       return { kind: 'queued', job: known.id }
     }
@@ -118,6 +122,7 @@ export function openMemoryStore(): Store {
       status: undefined,
       counts: undefined,
       createdAt: now,
+      creates: 0,
       creatingAt: undefined,
       submittedAt: undefined,
       endedAt: undefined,
@@ -137,7 +142,8 @@ export function openMemoryStore(): Store {
     const found = held(ref)
     if (!found || leaseOf(ref.owner) <= leaseAfter) return false
     const given = Object.entries(change).filter(([, value]) => value !== undefined)
-    found.intent = { ...found.intent, ...Object.fromEntries(given) }
+    const creates = found.intent.creates + (change.state === 'creating' ? 1 : 0)
+    found.intent = { ...found.intent, ...Object.fromEntries(given), creates }
     return true
   }
 
@@ -166,6 +172,7 @@ export function openMemoryStore(): Store {
       job.state = status >= 200 && status < 300 ? 'answered' : 'failed'
       job.answer = { status, requestId, body }
       job.settledAt = now
+      job.owner = ref.owner
       settled.push(id)
     }
     return present.changed(settled)
@@ -216,10 +223,12 @@ export function openMemoryStore(): Store {
       leases.set(owner, leaseUntil)
       return true
     },
-    leave(owner, now) {
+    leave(owner, now, how) {
+      if (how === 'finished') finished.add(owner)
       leases.set(owner, Math.min(leaseOf(owner), now))
       present.left(owner)
     },
+    isGone: (owner, now) => leaseOf(owner) <= now,
     enqueue: (owner, wanted, now) => wanted.map((job) => place(owner, job, now)),
     drop(owner, ids) {
       const dropped = ids.filter((id) => jobs.get(id)?.state === 'queued' && jobs.get(id)?.owner === owner)
@@ -244,6 +253,8 @@ export function openMemoryStore(): Store {
         .filter((intent) => !isOver(intent.state))
         .filter((intent) => account === undefined || intent.account === account)
         .filter((intent) => owner === undefined || intent.owner === owner),
+    knowsBatch: (provider, id) =>
+      [...intents.values()].some(({ intent }) => intent.provider === provider && intent.handle?.id === id),
     failedSplits: (root) =>
       [...intents.values()].filter(({ intent }) => intent.root === root && intent.status === 'failed').length,
     takeOver,

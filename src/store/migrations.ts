@@ -18,7 +18,8 @@ const MIGRATIONS: readonly ((database: Database) => void)[] = [
       CREATE TABLE owners (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         pid INTEGER NOT NULL,
-        lease_until INTEGER NOT NULL
+        lease_until INTEGER NOT NULL,
+        finished INTEGER NOT NULL DEFAULT 0
       ) STRICT;
       CREATE TABLE targets (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -77,6 +78,7 @@ const MIGRATIONS: readonly ((database: Database) => void)[] = [
         batch TEXT,
         status TEXT,
         counts TEXT,
+        creates INTEGER NOT NULL DEFAULT 0,
         creating_at INTEGER,
         submitted_at INTEGER,
         ended_at INTEGER

@@ -38,6 +38,7 @@ export function placingIn(
   const revive = database.prepare<[number, number, JobId]>(
     `UPDATE jobs SET state = ${JOB.queued}, intent = NULL, owner = ?, target = ? WHERE id = ?`,
   )
+  const keep = database.prepare<[number, JobId]>('UPDATE jobs SET owner = ? WHERE id = ?')
   const giveUpOccurrence = database.prepare<[JobId]>('UPDATE jobs SET occurrence = 0 WHERE id = ?')
   const dropJob = database.prepare<[JobId, number]>(
     `UPDATE jobs SET state = ${JOB.dropped} WHERE id = ? AND owner = ? AND state = ${JOB.queued}`,
@@ -82,7 +83,9 @@ export function placingIn(
         if (!row) return undefined
         const [state, holder, intent] = row
         if (state === JOB.answered) {
-          const answer = findAnswer.get(id)
+          const answer = job.reuse === 'unfinished' && owners.isFinished(holder) ? undefined : findAnswer.get(id)
+          // Whose answer it is now decides whether the next run may have it.
+          if (answer && job.reuse === 'unfinished') keep.run(owner, id)
           if (answer) return { kind: 'answered', job: id, answer: answerOf(answer), batch: batchOfJob(intent) }
         }
         if (state === JOB.answered || state === JOB.failed) {

@@ -28,6 +28,10 @@ export function jobState(code: number): JobState {
   return JOB_STATES[code] ?? unreadable(`job state ${code}`)
 }
 
+export function intentState(code: number): IntentState {
+  return INTENT_STATES[code] ?? unreadable(`intent state ${code}`)
+}
+
 export type AnswerRow = readonly [status: number, requestId: string | null, body: string]
 
 export function answerOf(row: AnswerRow): Answer {
@@ -56,13 +60,14 @@ export interface IntentRow {
   readonly handle: string | null
   readonly status: string | null
   readonly counts: string | null
+  readonly creates: number
   readonly creating_at: number | null
   readonly submitted_at: number | null
   readonly ended_at: number | null
 }
 
 export const INTENT_COLUMNS: string = `intents.id, tag, provider, base_url, endpoint, model, account, queue_key, state, owner, epoch,
-  completion_window, metadata, jobs, root, created_at, upload, handle, status, counts, creating_at, submitted_at, ended_at
+  completion_window, metadata, jobs, root, created_at, upload, handle, status, counts, creates, creating_at, submitted_at, ended_at
   FROM intents JOIN targets ON targets.id = intents.target`
 
 const Metadata = z.record(z.string(), z.string())
@@ -80,7 +85,7 @@ export function intentOf(row: IntentRow): Intent {
     model: row.model,
     account: row.account,
     queueKey: row.queue_key,
-    state: INTENT_STATES[row.state] ?? unreadable(`intent state ${row.state}`),
+    state: intentState(row.state),
     owner: row.owner,
     epoch: row.epoch,
     window: row.completion_window,
@@ -92,6 +97,7 @@ export function intentOf(row: IntentRow): Intent {
     counts: row.counts === null ? undefined : (parsed(Counts, row.counts, 'counts') satisfies BatchCounts),
     root: row.root,
     createdAt: row.created_at,
+    creates: row.creates,
     creatingAt: row.creating_at ?? undefined,
     submittedAt: row.submitted_at ?? undefined,
     endedAt: row.ended_at ?? undefined,

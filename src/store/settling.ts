@@ -7,7 +7,7 @@ import { JOB } from './rows.ts'
 import { runsOf } from './runs.ts'
 
 export interface Settling {
-  settle(intent: number, settlements: readonly Settlement[], now: number): readonly JobId[]
+  settle(ref: IntentRef, settlements: readonly Settlement[], now: number): readonly JobId[]
   requeue(ref: IntentRef, jobs: readonly JobId[], how: Requeue): readonly JobId[]
 }
 
@@ -19,11 +19,11 @@ export function settlingIn(connection: Connection): Settling {
       `SELECT count(*) FROM jobs WHERE id BETWEEN ? AND ? AND intent = ? AND state = ${JOB.submitted}`,
     )
     .pluck()
-  const settleRange = database.prepare<[number, number, JobId, JobId]>(
-    'UPDATE jobs SET state = ?, settled_at = ? WHERE id BETWEEN ? AND ?',
+  const settleRange = database.prepare<[number, number, number, JobId, JobId]>(
+    'UPDATE jobs SET state = ?, settled_at = ?, owner = ? WHERE id BETWEEN ? AND ?',
   )
-  const settleOne = database.prepare<[number, number, JobId, number]>(
-    `UPDATE jobs SET state = ?, settled_at = ? WHERE id = ? AND intent = ? AND state = ${JOB.submitted}`,
+  const settleOne = database.prepare<[number, number, number, JobId, number]>(
+    `UPDATE jobs SET state = ?, settled_at = ?, owner = ? WHERE id = ? AND intent = ? AND state = ${JOB.submitted}`,
   )
   const answersFor = bulkInto(connection, 'answers', '(?, ?, ?, ?, ?, ?)')
   const requeueOne = database.prepare<[number, number, number, JobId, number]>(
@@ -32,7 +32,7 @@ export function settlingIn(connection: Connection): Settling {
   )
 
   return {
-    settle(intent, settlements, now) {
+    settle({ id: intent, owner }, settlements, now) {
       const settled: JobId[] = []
       const answers = answersFor()
       const idOf = (settlement: Settlement): JobId => settlement.job
@@ -44,9 +44,9 @@ export function settlingIn(connection: Connection): Settling {
         if (!first || !last) continue
         const state = stateAfter(first.status)
         const isWhole = run.length > 1 && count.get(first.job, last.job, intent) === run.length
-        if (isWhole) settleRange.run(state, now, first.job, last.job)
+        if (isWhole) settleRange.run(state, now, owner, first.job, last.job)
         for (const settlement of run) {
-          if (!isWhole && settleOne.run(state, now, settlement.job, intent).changes === 0) continue
+          if (!isWhole && settleOne.run(state, now, owner, settlement.job, intent).changes === 0) continue
           const { job, status, requestId, body, inputTokens, outputTokens } = settlement
           answers.add(job, status, requestId ?? null, body, inputTokens ?? null, outputTokens ?? null)
           settled.push(job)

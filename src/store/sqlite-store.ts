@@ -59,10 +59,12 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
       return id
     },
     renew: (owner, leaseUntil, now) => write(() => owners.renew(owner, leaseUntil, now)),
-    leave(owner, now) {
-      write(() => owners.leave(owner, now))
+    leave(owner, now, how) {
+      write(() => owners.leave(owner, now, how))
       present.left(owner)
     },
+
+    isGone: (owner, now) => single(() => owners.leaseOf(owner) <= now),
 
     enqueue: (owner, jobs, now) => writeAll(() => placing.enqueue(owner, jobs, now)),
     drop: (owner, jobs) => present.changed(write(() => placing.drop(owner, jobs))),
@@ -74,13 +76,14 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
     advance: (ref, change, leaseAfter = -1) => write(() => intents.advance(ref, change, leaseAfter)),
     intent: (id) => single(() => intents.intent(id)),
     openIntents: (filter = {}) => single(() => intents.openIntents(filter)),
+    knowsBatch: (provider, id) => single(() => intents.knowsBatch(provider, id)),
     failedSplits: (root) => single(() => intents.failedSplits(root)),
     takeOver: (id, owner, now) => write(() => intents.takeOver(id, owner, now)),
     bodies,
     unsettled: (intent) => read(() => reading.unsettled(intent)),
 
     settle: (ref, settlements, now) =>
-      present.changed(write(() => (intents.isHeld(ref) ? settling.settle(ref.id, settlements, now) : []))),
+      present.changed(write(() => (intents.isHeld(ref) ? settling.settle(ref, settlements, now) : []))),
     requeue: (ref, jobs, how) =>
       present.changed(write(() => (intents.isHeld(ref) ? settling.requeue(ref, jobs, how) : []))),
     purge,

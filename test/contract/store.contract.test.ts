@@ -450,6 +450,7 @@ describe.each(Object.entries(stores))('the %s store', (_, open) => {
         handle: undefined,
         status: undefined,
         counts: undefined,
+        creates: 0,
         creatingAt: undefined,
         submittedAt: undefined,
         endedAt: undefined,
@@ -541,6 +542,7 @@ describe.each(Object.entries(stores))('the %s store', (_, open) => {
       expect(advanced).toEqual([true, true, true, true, true])
       expect(store.intent(intent.id)).toEqual({
         ...intent,
+        creates: 1,
         state: 'created',
         upload: { fileId: 'file-1', parts: [1, null] },
         handle: { id: 'batch_9', region: 'eu' },

@@ -102,13 +102,13 @@ test('an account is known by a keyed hash: no part of a key is in it, and anothe
   expect(salted.target.account).not.toBe(one.target.account)
 })
 
-test('a fingerprint is another for every byte, account and run that must not share', () => {
+test('a fingerprint is another for every byte and account', () => {
   const known = accounts()
   const caller = { key: 0, org: 0, project: 0, tenant: 0, query: 0, base: 0, model: 0, endpoint: 0 }
-  const printOf = (change: Partial<Who>, body?: string, space = ''): string => {
+  const printOf = (change: Partial<Who>, body?: string): string => {
     const request = requestOf({ ...caller, ...change }, 1)
     const { account } = known.queueFor(request, openai)
-    return fingerprint(body === undefined ? request : { ...request, body }, account, space)
+    return fingerprint(body === undefined ? request : { ...request, body }, account)
   }
   const plain = printOf({})
   const others = [
@@ -118,7 +118,6 @@ test('a fingerprint is another for every byte, account and run that must not sha
     printOf({ base: 1 }),
     printOf({ endpoint: 1 }),
     printOf({}, '{"model":"gpt-4o-mini","input":"x" }'),
-    printOf({}, undefined, 'run'),
   ]
 
   expect(printOf({})).toBe(plain)
