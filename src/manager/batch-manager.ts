@@ -53,7 +53,8 @@ const GROUP_CHARACTERS = 4_000_000
 const TIDY_UP_MS = 5000
 
 interface Arrival extends Waiter {
-  readonly request: CapturedRequest
+  /** Of the request only this: its headers and its parsed body are free again before the group is written. */
+  readonly request: Pick<CapturedRequest, 'body' | 'target' | 'cancel'>
   readonly occurrence: number
 }
 
@@ -164,8 +165,10 @@ export class BatchManager {
     if (failure) return Promise.resolve(failure)
     const occurrence = this.#occurrence(request, print)
     const weight = adapter.weigh?.(json, target) ?? 1
+    const { body, cancel } = request
+    const kept = cancel ? { body, target, cancel } : { body, target }
     return new Promise((resolve) => {
-      this.#arrive({ request, queue, fingerprint: print, occurrence, bytes, weight, resolve })
+      this.#arrive({ request: kept, queue, fingerprint: print, occurrence, bytes, weight, resolve })
     })
   }
 
