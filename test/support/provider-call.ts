@@ -73,6 +73,7 @@ export function intentFor(adapter: ProviderAdapter, change: Partial<Intent> = {}
     createdAt: Date.now(),
     creatingAt: undefined,
     submittedAt: undefined,
+    creates: 0,
     endedAt: undefined,
     ...change,
   }
