@@ -124,7 +124,7 @@ export function parseConfig(
     cache: cache !== false,
     deferAfterMs: typeof deferred === 'object' ? deferred.idleMs : deferred ? DEFER_AFTER_MS : undefined,
     retentionMs: (typeof cache === 'object' ? cache.retentionDays : 30) * DAY_MS,
-    store: store ?? join(stateFolder(env, platform), 'store.db'),
+    store: store ?? defaultStorePath(env, platform),
     baseUrls: allBaseUrls(baseUrls, env, adapters),
     disabled: isOn(env.OFFPEAK_DISABLE),
   })
@@ -215,6 +215,11 @@ function allBaseUrls(
 
 function isHttp(url: string): boolean {
   return /^https?:$/.test(URL.parse(url)?.protocol ?? '')
+}
+
+/** Where the store is when nobody says where. */
+export function defaultStorePath(env: Environment, platform: NodeJS.Platform = process.platform): string {
+  return join(stateFolder(env, platform), 'store.db')
 }
 
 /** Where programs of this user keep what should outlive them. */

@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util'
 import { OffpeakError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
+import { DURATION_FORM, parseDuration } from './duration.ts'
 
 /** What a flag takes. */
-export type FlagKind = 'switch' | 'text' | 'port' | 'milliseconds'
+export type FlagKind = 'switch' | 'text' | 'port' | 'milliseconds' | 'duration'
 
 export interface Flag {
   readonly kind: FlagKind
@@ -47,6 +48,11 @@ function readValue(name: string, kind: Exclude<FlagKind, 'switch'>, text: string
     const port = parsePort(text)
     if (port === undefined) throw usageError(`--${name} must be a port between 0 and 65535, not "${text}"`)
     return port
+  }
+  if (kind === 'duration') {
+    const ms = parseDuration(text)
+    if (ms === undefined) throw usageError(`--${name} must be a duration such as ${DURATION_FORM}, not "${text}"`)
+    return ms
   }
   if (!/^[1-9]\d{0,9}$/.test(text)) {
     throw usageError(`--${name} must be a whole number of milliseconds above 0, not "${text}"`)

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { OffpeakError } from '../core/errors.ts'
 import { suggestion } from './args.ts'
 import type { Command, CommandContext } from './command.ts'
 import { COMMANDS } from './commands/index.ts'
+import { version } from './version.ts'
 
 /** Exit codes. */
 const OK = 0
@@ -25,13 +25,6 @@ Options:
 
 Exit codes: 0 fine, 1 failed, 2 wrong usage.
 `
-}
-
-function version(): string {
-  // The same two steps up from src/cli and from dist/cli.
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  const isManifest = typeof manifest === 'object' && manifest !== null && 'version' in manifest
-  return isManifest ? String(manifest.version) : 'unknown'
 }
 
 const HELP = new Set(['-h', '--help', 'help'])

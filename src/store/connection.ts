@@ -28,10 +28,14 @@ export function connect(file: string, busyTimeoutMs: number = BUSY_TIMEOUT_MS): 
     return connectionOver(database, file)
   } catch (error) {
     database?.close()
-    const isDamaged = error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code)
-    if (isDamaged && wasOurs(file)) throw damaged(file, error.code, error)
-    throw translated(error, file)
+    throw openFailed(error, file)
   }
+}
+
+/** What failed while a file was being opened, which may never have been ours. */
+export function openFailed(error: unknown, file: string): unknown {
+  const isUnclear = error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code)
+  return isUnclear && wasOurs(file) ? damaged(file, error.code, error) : translated(error, file)
 }
 
 /** The way out of damage, for whoever finds it. */

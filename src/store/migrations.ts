@@ -127,7 +127,8 @@ export function migrate(database: Database, file: string, wanted: number = MIGRA
     .immediate()
 }
 
-function versionOf(database: Database): number {
+/** 0: nothing has been written yet. */
+export function versionOf(database: Database): number {
   return Number(database.pragma('user_version', { simple: true }))
 }
 

@@ -9,10 +9,11 @@ type OldRow = readonly [id: JobId, fingerprint: string, occurrence: number]
 
 /**
  * Forgets what is older than `before`: settled jobs by the time they were settled, dropped ones by the time they were made, and
- * queued ones whose owner has been gone that long. Submitted jobs stay: their batch may still be billed.
+ * queued ones, unless only what is `finished` may go, whose owner has been gone that long. Submitted jobs stay: their batch may still
+ * be billed.
  * One transaction per few thousand jobs; each is complete by itself.
  */
-export function purgingIn({ database, read, write }: Connection): (before: number) => number {
+export function purgingIn({ database, read, write }: Connection): (before: number, which?: 'finished') => number {
   // Ids rise with time, so that a store with nothing old in it is not searched.
   const firstYoung = database
     .prepare<[number], JobId>('SELECT id FROM jobs WHERE created_at >= ? ORDER BY id LIMIT 1')
@@ -23,12 +24,12 @@ export function purgingIn({ database, read, write }: Connection): (before: numbe
     )
     .pluck()
   const old = database
-    .prepare<[JobId, JobId, number, number, number], OldRow>(
+    .prepare<[JobId, JobId, number, number, number, number], OldRow>(
       `SELECT id, fingerprint, occurrence FROM jobs WHERE id > ? AND id <= ? AND CASE state
          WHEN ${JOB.answered} THEN settled_at < ?
          WHEN ${JOB.failed} THEN settled_at < ?
          WHEN ${JOB.dropped} THEN 1
-         WHEN ${JOB.queued} THEN coalesce((SELECT lease_until FROM owners WHERE owners.id = jobs.owner), 0) < ?
+         WHEN ${JOB.queued} THEN ? = 0 AND coalesce((SELECT lease_until FROM owners WHERE owners.id = jobs.owner), 0) < ?
          ELSE 0 END`,
     )
     .raw()
@@ -46,7 +47,7 @@ export function purgingIn({ database, read, write }: Connection): (before: numbe
     `DELETE FROM owners WHERE lease_until < ? AND id NOT IN (SELECT owner FROM intents WHERE state < ${INTENT.ended})`,
   )
 
-  return (before) => {
+  return (before, which) => {
     const end = read(() => firstYoung.get(before)) ?? Number.MAX_SAFE_INTEGER
     let forgotten = 0
     let after = 0
@@ -55,7 +56,7 @@ export function purgingIn({ database, read, write }: Connection): (before: numbe
       if (!last) break
       const from = after
       forgotten += write(() => {
-        const jobs = old.all(from, last, before, before, before)
+        const jobs = old.all(from, last, before, before, which === 'finished' ? 1 : 0, before)
         for (const [id, fingerprint, occurrence] of jobs) {
           if (occurrence > 0) forgetPlace.run(fingerprint, occurrence, id)
           forgetBody.run(id)

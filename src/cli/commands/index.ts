@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
+import { cache } from './cache.ts'
 import { simulate } from './simulate.ts'
 
 /** Every command, in the order in which the help lists them. */
-export const COMMANDS: readonly Command[] = [simulate]
+export const COMMANDS: readonly Command[] = [cache, simulate]
