@@ -1,6 +1,6 @@
 import type { BatchHandle, BatchLine, BatchState, Intent, JobResult } from './batch.ts'
 import type { Problem, Usage } from './reply.ts'
-import type { JsonObject, RequestHead, Target } from './request.ts'
+import type { HeaderPair, JsonObject, RequestHead, Target } from './request.ts'
 
 /** What a provider accepts in one batch. */
 export interface Limits {
@@ -57,6 +57,14 @@ export type Found =
   | { readonly kind: 'candidates'; readonly states: readonly BatchState[] }
   | { readonly kind: 'none' }
 
+/** A batch of ours as a provider lists it. */
+export interface TaggedBatch {
+  readonly tag: string
+  readonly state: BatchState
+  /** Milliseconds since the epoch, when the provider tells. */
+  readonly createdAt: number | undefined
+}
+
 /**
  * What a refusal of an upload or a create means for its jobs.
  * `account`: the key, its rights or its balance: nothing of this account will run now.
@@ -82,6 +90,8 @@ export interface ProviderAdapter {
     /** Lower-case names of the headers that identify whom the provider bills. */
     readonly headers: readonly string[]
     readonly env: string
+    /** The headers its SDK makes of the environment, for commands without a caller's request; undefined when it holds no key. */
+    fromEnvironment?(env: Readonly<Record<string, string | undefined>>): readonly HeaderPair[] | undefined
   }
   /** Response header in which SDKs look for the request id. */
   readonly requestIdHeader: string
@@ -106,6 +116,8 @@ export interface ProviderAdapter {
   ): Promise<BatchState>
   /** Looks for batches carrying the intent's tag. */
   find(intent: Intent, call: Call): Promise<Found>
+  /** Every batch of the account that carries a tag of ours, the newest first. Absent where a provider's batches carry none. */
+  list?(call: Call): AsyncIterable<TaggedBatch>
   /** One state per handle the provider answered for; a handle it does not answer for is left out, and asked about again. */
   poll(handles: readonly BatchHandle[], call: Call): Promise<readonly BatchState[]>
   /** Every row of every result channel, in any order, in groups as they arrive. */

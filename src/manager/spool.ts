@@ -11,6 +11,8 @@ import type { Store } from '../core/store.ts'
 const FOLDER = /^(?:offpeak-spool-)?(\d+)-\w+$/
 const CHUNK_CHARACTERS = 256 * 1024
 
+type SpoolPlace = Pick<Store, 'folder'>
+
 /** A batch's input on disk, removed again when disposed. */
 export interface Spool extends AsyncDisposable {
   readonly input: BatchInput
@@ -42,18 +44,26 @@ export async function spool(store: Store, adapter: ProviderAdapter, intent: Inte
 }
 
 /** Removes what processes that are gone left behind: prompts should not lie about. */
-export async function sweepSpool(store: Store): Promise<void> {
-  const { parent, prefix } = placeOf(store)
-  // A folder that does not exist, or a file of somebody else's, is nothing to sweep.
-  const names = await readdir(parent).catch(() => [])
-  for (const name of names) {
-    const pid = name.startsWith(prefix) ? FOLDER.exec(name)?.[1] : undefined
-    if (pid === undefined || isAlive(Number(pid))) continue
-    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined)
+export async function sweepSpool(store: SpoolPlace): Promise<void> {
+  for (const folder of await spoolLeftovers(store)) {
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined)
   }
 }
 
-function placeOf({ folder }: Store): { readonly parent: string; readonly prefix: string } {
+/** The folders that processes that are gone left behind. */
+export async function spoolLeftovers(store: SpoolPlace): Promise<readonly string[]> {
+  const { parent, prefix } = placeOf(store)
+  // A folder that does not exist, or a file of somebody else's, is nothing to sweep.
+  const names = await readdir(parent).catch(() => [])
+  return names
+    .filter((name) => {
+      const pid = name.startsWith(prefix) ? FOLDER.exec(name)?.[1] : undefined
+      return pid !== undefined && !isAlive(Number(pid))
+    })
+    .map((name) => join(parent, name))
+}
+
+function placeOf({ folder }: SpoolPlace): { readonly parent: string; readonly prefix: string } {
   return folder === undefined
     ? { parent: tmpdir(), prefix: 'offpeak-spool-' }
     : { parent: join(folder, 'spool'), prefix: '' }

@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import type { Call, Found, ProviderAdapter } from '../core/adapter.ts'
+import type { Call, Found, ProviderAdapter, TaggedBatch } from '../core/adapter.ts'
 import type { BatchHandle, BatchProblem, BatchState, JobResult } from '../core/batch.ts'
 import { ProviderError } from '../core/errors.ts'
 import type { Usage } from '../core/reply.ts'
+import type { HeaderPair } from '../core/request.ts'
 import { inputLine, outputRow } from './toolkit/openai-rows.ts'
 import { readLines } from './toolkit/read-lines.ts'
 import { discard, readReply } from './toolkit/replies.ts'
@@ -93,7 +94,19 @@ export const openai: ProviderAdapter = {
     metadata: { pairs: 16, keyLength: 64, valueLength: 512 },
   },
   mixes: 'nothing',
-  credentials: { headers: ['authorization', 'openai-organization', 'openai-project'], env: 'OPENAI_API_KEY' },
+  credentials: {
+    headers: ['authorization', 'openai-organization', 'openai-project'],
+    env: 'OPENAI_API_KEY',
+    fromEnvironment(env) {
+      const key = env.OPENAI_API_KEY?.trim()
+      if (!key) return undefined
+      const further: readonly HeaderPair[] = [
+        ['openai-organization', env.OPENAI_ORG_ID ?? ''],
+        ['openai-project', env.OPENAI_PROJECT_ID ?? ''],
+      ]
+      return [['authorization', `Bearer ${key}`], ...further.filter(([, value]) => value !== '')]
+    },
+  },
   requestIdHeader: 'x-request-id',
   refusals: {
     insufficient_quota: 'account',
@@ -157,6 +170,17 @@ export const openai: ProviderAdapter = {
     }
     if (states.length === 0) return { kind: 'none' }
     return { kind: 'adopted', states: states.sort((a, b) => advancement(b) - advancement(a)) }
+  },
+
+  async *list(call): AsyncGenerator<TaggedBatch> {
+    for await (const batches of listPages(call)) {
+      for (const batch of batches) {
+        const tag = batch.metadata?.[TAG]
+        const createdAt = createdMs(batch)
+        if (typeof tag !== 'string') continue
+        yield { tag, state: toState(batch), createdAt: Number.isFinite(createdAt) ? createdAt : undefined }
+      }
+    }
   },
 
   async poll(handles, call) {

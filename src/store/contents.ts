@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { IntentState } from '../core/batch.ts'
 import type { JobState } from '../core/job.ts'
-import { INTENT, intentState, JOB, jobState } from './rows.ts'
+import { INTENT, INTENT_COLUMNS, intentOf, type IntentRow, intentState, JOB, jobState } from './rows.ts'
 
 /** An intent that is not over, for people. */
 export interface OpenIntentSummary {
@@ -43,6 +43,8 @@ export interface Contents {
   liveOwners(now: number): readonly LiveOwner[]
   answers(): readonly AnswersByModel[]
   hasSalt(): boolean
+  /** What is wrong with the first unfinished intent that a run could not read, and would fail on. */
+  unreadableIntent(): string | undefined
 }
 
 export function contentsOf(database: Database): Contents {
@@ -96,6 +98,16 @@ export function contentsOf(database: Database): Contents {
            WHERE state = ${JOB.answered} GROUP BY 1, 2 ORDER BY 1, 2`,
         )
         .all(),
+
+    unreadableIntent() {
+      const rows = database.prepare<[], IntentRow>(`SELECT ${INTENT_COLUMNS} WHERE state < ${INTENT.ended}`).all()
+      try {
+        rows.forEach(intentOf)
+        return undefined
+      } catch (error) {
+        return error instanceof Error ? error.message : String(error)
+      }
+    },
 
     hasSalt: () =>
       database.prepare<[], number>("SELECT length(value) FROM secrets WHERE name = 'salt'").pluck().get() === 32,

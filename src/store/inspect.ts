@@ -60,6 +60,7 @@ function lookInside(file: string, now: number, busyTimeoutMs: number): Look {
     database = openForReading(file, busyTimeoutMs)
     return read(database, now)
   } catch (error) {
+    // Before the file is read in any other way.
     database?.close()
     return lookFailed(file, error)
   } finally {
@@ -80,6 +81,8 @@ function read(database: Sqlite.Database, now: number): Look {
   if (problems) return { kind: 'damaged', problems }
   const contents: Contents = contentsOf(database)
   if (!contents.hasSalt()) return { kind: 'damaged', problems: ['its salt is gone'] }
+  const unreadable = contents.unreadableIntent()
+  if (unreadable !== undefined) return { kind: 'damaged', problems: [unreadable] }
   return {
     kind: 'sound',
     version,

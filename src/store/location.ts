@@ -29,7 +29,7 @@ const OTHERS_MAY_ANYTHING = 0o077
 const STICKY = 0o1000
 
 /** The files SQLite keeps beside a database. */
-const COMPANIONS = ['-wal', '-shm', '-journal']
+export const COMPANIONS: readonly string[] = ['-wal', '-shm', '-journal']
 
 /**
  * Makes sure that a store may be where it is wanted: on a disk of this machine, in a file that is ours and that nobody else can
@@ -114,7 +114,8 @@ function refuseNetwork(file: string, networkAt: (folder: string) => string | und
   )
 }
 
-function networkOf(folder: string): string | undefined {
+/** Which network file system a folder is on; undefined when it is on a disk of this machine. */
+export function networkOf(folder: string): string | undefined {
   return networkFileSystem(
     process.platform,
     attempt(folder, 'read', () => statfsSync(folder).type),
