@@ -91,16 +91,16 @@ export function mend(database: Database, tags: ReadonlyMap<number, string>, now:
     const orphans = database
       .prepare<[], readonly [id: number, target: number, jobs: number, first: number, last: number, since: number]>(
         `SELECT intent, min(target), count(*), min(id), max(id), min(created_at) FROM jobs
-         WHERE state = ${JOB.submitted} AND intent NOT IN (SELECT id FROM intents)
-           AND target IN (SELECT id FROM targets) GROUP BY intent`,
+         WHERE intent NOT IN (SELECT id FROM intents) AND target IN (SELECT id FROM targets)
+         GROUP BY intent HAVING sum(state = ${JOB.submitted}) > 0`,
       )
       .raw()
       .all()
     const insert = database.prepare<[number, string, number, number, number, number, number, number, number]>(
       `INSERT INTO intents (id, tag, target, state, owner, epoch, completion_window, metadata, jobs, first_job, last_job, root,
-         created_at, creating_at)
+         created_at, creates, creating_at)
        VALUES (?, ?, ?, ${INTENT.creating}, 0, 1,
-         coalesce((SELECT completion_window FROM intents ORDER BY id DESC LIMIT 1), '24h'), '{}', ?, ?, ?, ?, ?, ?)`,
+         coalesce((SELECT completion_window FROM intents ORDER BY id DESC LIMIT 1), '24h'), '{}', ?, ?, ?, ?, ?, 1, ?)`,
     )
     let restored = 0
     for (const [id, target, jobs, first, last, since] of orphans) {

@@ -1,22 +1,12 @@
 import Sqlite from 'better-sqlite3'
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-} from 'node:fs'
+import { closeSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { OffpeakError } from '../core/errors.ts'
+import { exchange, syncFile } from './exchange.ts'
 import { type Mended, mend } from './mend.ts'
 import { migrate, STORE_VERSION } from './migrations.ts'
 import { openPages, type PageFile } from './page-file.ts'
-import { INTENT_STATE_COUNT, intentOf, type IntentRow, JOB_STATE_COUNT } from './rows.ts'
+import { isSane } from './sanity.ts'
 import { type Found, type Losses, salvage } from './salvage.ts'
 import { type Row, rowOf, type Shape, shapesOf } from './shapes.ts'
 import { openSqliteStore } from './sqlite-store.ts'
@@ -34,7 +24,6 @@ export interface Repaired extends Mended {
   readonly tags: ReadonlySet<string>
 }
 
-const COMPANIONS = ['-wal', '-shm', '-journal']
 const ROWS_AT_ONCE = 20_000
 
 /**
@@ -175,66 +164,6 @@ function progressOf(table: string, row: Row): number {
   return Number(row.requeues) * 10 + ([0, 2, 4, 3, 1][state] ?? 0)
 }
 
-/** Whether a row that has the right form also makes sense: one that does not would stop a whole store, or a whole batch. */
-function isSane({ shape, row }: Found): boolean {
-  switch (shape.table) {
-    case 'secrets':
-      return row.name === 'salt' && row.value instanceof Uint8Array && row.value.length === 32
-    case 'counters':
-      return isPositive(row.next)
-    case 'jobs':
-      return isPositive(row.id) && isBelow(row.state, JOB_STATE_COUNT) && row.fingerprint !== ''
-    case 'places':
-      return isPositive(row.job) && isPositive(row.occurrence) && row.fingerprint !== ''
-    case 'bodies':
-      return isPositive(row.job) && isJson(row.body)
-    case 'answers':
-      return isPositive(row.job) && isBelow(row.status, 1000) && isJson(row.body)
-    case 'targets':
-      return isPositive(row.id) && URL.canParse(String(row.base_url)) && row.provider !== ''
-    case 'intents':
-      return isPositive(row.id) && /^[a-z0-9]{12}$/.test(String(row.tag)) && (!shape.isWhole || isIntent(row))
-    default:
-      return true
-  }
-}
-
-function isPositive(value: Value | undefined): boolean {
-  return typeof value === 'number' && value > 0
-}
-
-function isBelow(value: Value | undefined, limit: number): boolean {
-  return typeof value === 'number' && value >= 0 && value < limit
-}
-
-function isJson(value: Value | undefined): boolean {
-  try {
-    JSON.parse(String(value))
-    return true
-  } catch {
-    return false
-  }
-}
-
-function isIntent(row: Row): boolean {
-  if (!isBelow(row.state, INTENT_STATE_COUNT)) return false
-  try {
-    // Its form fits the table, and what is read from another table does not matter here.
-    intentOf({
-      ...row,
-      provider: '',
-      base_url: '',
-      endpoint: '',
-      model: '',
-      account: '',
-      queue_key: '',
-    } as unknown as IntentRow)
-    return true
-  } catch {
-    return false
-  }
-}
-
 function refuseLive(database: Sqlite.Database, file: string, now: number): void {
   const live = database
     .prepare<[number], { pid: number; lease_until: number }>(
@@ -267,44 +196,6 @@ function verify(fresh: string): ReadonlySet<string> {
     return new Set(database.prepare<[], string>('SELECT tag FROM intents').pluck().all())
   } finally {
     database.close()
-  }
-}
-
-/**
- * Puts the new file in the place of the damaged ones, which keep all they hold under another name. The file itself is there at any
- * moment, damaged or rebuilt: where there is none, a run would begin an empty store, and pay again.
- */
-function exchange(file: string, fresh: string, now: number): readonly string[] {
-  const stamp = new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '')
-  const aside = `${file}.damaged-${stamp}`
-  const there = COMPANIONS.filter((end) => existsSync(file + end))
-  const taken = ['', ...there].map((end) => aside + end).find((name) => existsSync(name))
-  if (taken !== undefined) {
-    throw new OffpeakError('store-unusable', `${taken} exists already and was left alone; try again in a second.`)
-  }
-  keepUnder(aside, file)
-  for (const end of there) renameSync(file + end, aside + end)
-  renameSync(fresh, file)
-  if (process.platform !== 'win32') syncFile(dirname(file))
-  return ['', ...there].map((end) => aside + end)
-}
-
-function keepUnder(name: string, file: string): void {
-  try {
-    linkSync(file, name)
-  } catch {
-    // Not every file system has links. The copy is complete before the original is replaced.
-    copyFileSync(file, name, constants.COPYFILE_EXCL)
-    syncFile(name)
-  }
-}
-
-function syncFile(path: string): void {
-  const descriptor = openSync(path, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
   }
 }
 

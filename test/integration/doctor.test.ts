@@ -14,7 +14,9 @@ import {
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { batchify } from '../../src/batchify.ts'
 import { masked } from '../../src/cli/doctor/provider.ts'
+import type { BatchScope } from '../../src/create.ts'
 import { openSqliteStore } from '../../src/store/sqlite-store.ts'
 import { cli } from '../support/cli.ts'
 import { startTestSimulator } from '../support/simulator.ts'
@@ -414,6 +416,53 @@ describe('a damaged store', () => {
     expect(about(findings, 'rebuilt')).toHaveLength(1)
     expect(about(findings, 'upstream')).toEqual([finding('warn', 'upstream', 'could not be asked what it holds')])
   })
+})
+
+test('a batch whose record was destroyed is found by the next run, and paid once', async () => {
+  await using simulator = await startTestSimulator({ autoAdvance: false })
+  const baseUrl = simulator.baseUrl('openai')
+  const scope = (): BatchScope =>
+    batchify({
+      store: path,
+      baseUrls: { openai: [baseUrl] },
+      batchWindowMs: 1,
+      pollIntervalMs: 10,
+      display: 'off',
+      // Whatever the first run has left unfinished is this run's at once.
+      leaseMs: 1000,
+    })
+  const ask = (batch: BatchScope): Promise<readonly string[]> =>
+    Promise.all(
+      Array.from({ length: 20 }, async (_, n) => {
+        const response = await batch.fetch(`${baseUrl}/responses`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+          body: JSON.stringify({ model: 'gpt-5', input: `question ${n}` }),
+        })
+        return `${response.status} ${await response.text()}`
+      }),
+    )
+  const first = scope()
+  const submitted = new Promise<void>((resolve) => void first.on('batch-submitted', () => resolve()))
+  const unanswered = ask(first)
+  await submitted
+  await first[Symbol.asyncDispose]()
+  await unanswered
+  const leaves = scene.leavesOf(path, 'intents')
+  scene.overwritePages(path, leaves)
+
+  const repaired = await look('--repair')
+  simulator.advance(60_000)
+  const second = scope()
+  const answers = await ask(second)
+  await second.close()
+
+  expect(leaves).toHaveLength(1)
+  expect(about(repaired.findings, 'restored')).toEqual([finding('ok', 'restored', '^1 batch by tag')])
+  expect(answers.filter((answer) => answer.startsWith('200 '))).toHaveLength(20)
+  for (const [n, answer] of answers.entries()) expect(answer).toContain(`question ${n}`)
+  expect(simulator.ledger().executions).toMatchObject({ repeated: 0 })
+  expect(second.report().batches).toBeLessThan(2)
 })
 
 async function createBatch(baseUrl: string, metadata: Readonly<Record<string, string>>): Promise<string> {

@@ -1,4 +1,5 @@
 /** A store of several thousand jobs in every state, and ways to harm its files, for the tests of repair. */
+import Sqlite from 'better-sqlite3'
 import { cpSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import type { Answer, JobId } from '../../../src/core/job.ts'
 import type { JobTarget, NewJob, Store } from '../../../src/core/store.ts'
@@ -107,6 +108,19 @@ export function pagesWhere(path: string, is: (page: Buffer, number: number) => b
     if (is(bytes.subarray((number - 1) * PAGE, number * PAGE), number)) found.push(number)
   }
   return found
+}
+
+/** The pages that hold what is in this table or index. */
+export function leavesOf(path: string, name: string): number[] {
+  const database = new Sqlite(path, { readonly: true })
+  try {
+    return database
+      .prepare<[string], number>("SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf'")
+      .pluck()
+      .all(name)
+  } finally {
+    database.close()
+  }
 }
 
 export function overwritePages(path: string, numbers: readonly number[], byte = 0xff): void {

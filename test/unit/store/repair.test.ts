@@ -46,16 +46,7 @@ describe('a damaged store', () => {
     return root
   }
 
-  /** The pages that hold what is in this table or index. */
-  const leavesOf = (table: string): number[] => {
-    const database = new Sqlite(join(original.path, 'store.db'), { readonly: true })
-    const leaves = database
-      .prepare<[string], number>("SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf'")
-      .pluck()
-      .all(table)
-    database.close()
-    return leaves
-  }
+  const leavesOf = (table: string): number[] => scene.leavesOf(join(original.path, 'store.db'), table)
 
   /** The numbers of the rows on these pages. */
   const rowsOn = (numbers: readonly number[]): number[] => {
@@ -193,7 +184,15 @@ describe('a damaged store', () => {
     using store = openSqliteStore({ path })
     expect(repaired).toMatchObject({ restoredIntents: 2, possiblyBilled: 0 })
     expect(store.openIntents()).toMatchObject([
-      { id: 2, tag: scene.TAGS.open, state: 'creating', model: 'two', jobs: 1000, createdAt: scene.MADE_AT },
+      {
+        id: 2,
+        tag: scene.TAGS.open,
+        state: 'creating',
+        model: 'two',
+        jobs: 1000,
+        creates: 1,
+        createdAt: scene.MADE_AT,
+      },
       { id: 3, tag: scene.TAGS.claimed, state: 'creating', model: 'two', jobs: 500, createdAt: scene.MADE_AT },
     ])
     expect(store.unsettled(2)).toHaveLength(1000)
