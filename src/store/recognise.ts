@@ -12,7 +12,7 @@ const PAGES = 4096
 const UNMISTAKABLE = new Set(['jobs', 'intents', 'targets'])
 
 /** The shapes of a store made by this offpeak. */
-export function currentShapes(): readonly Shape[] {
+function currentShapes(): readonly Shape[] {
   const database = new Sqlite(':memory:')
   try {
     migrate(database, ':memory:')

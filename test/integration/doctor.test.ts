@@ -356,7 +356,7 @@ describe('a damaged store', () => {
     const { code, findings } = await look('--repair')
 
     expect(code).toBe(0)
-    expect(findings.at(-1)).toEqual(finding('ok', 'repair', 'nothing to repair'))
+    expect(findings.at(-1)).toEqual(finding('ok', 'repair', 'nothing was found that a repair'))
     expect(readFileSync(path).equals(before)).toBe(true)
     expect(readdirSync(folder.path)).toEqual(['store.db'])
   })

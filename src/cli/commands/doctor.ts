@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { defaultStorePath } from '../../config.ts'
 import { spoolLeftovers } from '../../manager/spool.ts'
@@ -54,43 +53,48 @@ export const doctor: Command = {
     if (words.length > 0) throw usageError(`offpeak doctor takes no arguments, and was given "${words[0]}"`)
     const path = resolve(flags.store ?? defaultStorePath(process.env))
     const now = Date.now()
-    const waitMs = flags.wait ?? WAIT_MS
 
     const survey = surveyPlace(path)
-    const around = [...programFindings(), ...placeFindings(survey, path)]
-    // Where it must not be, or must not be ours, it is not opened: that alone would leave files behind.
-    const isOpenable = around.every(({ status }) => status !== 'bad')
-    const inspection = isOpenable ? inspectStore(path, now, waitMs) : undefined
+    const place = placeFindings(survey, path)
+    // Where it must not be, or is not ours, it is not opened: that alone would leave files behind.
+    const isOpenable = place.every(({ status }) => status !== 'bad')
+    const inspection = isOpenable ? inspectStore(path, now, flags.wait ?? WAIT_MS) : undefined
     const inside = inspection
       ? insideFindings(inspection, path, now)
       : [warn('store', `${path} was not opened, because of the above`)]
+    const isDamaged = inspection?.kind === 'seen' && inspection.look.kind === 'damaged'
+    const rest = flags.repair
+      ? await repairing(path, isDamaged, inside, now, interrupted)
+      : [...inside, ...(await spoolFindings(path, survey.folder?.mode)), ...(await providerFindings(interrupted))]
 
-    const findings = [...around, ...(flags.repair ? [] : inside)]
-    if (!flags.repair) {
-      const keyed = keyedProviders(adapters, process.env)
-      findings.push(
-        ...(await spoolFindings(path, survey.folder?.mode)),
-        ...keyFindings(adapters, process.env),
-        ...(await Promise.all(keyed.map((each) => clockFindings(each, interrupted)))).flat(),
-      )
-    } else if (inspection?.kind === 'seen' && inspection.look.kind === 'damaged') {
-      findings.push(...inside.filter(({ what }) => what === 'integrity').map(({ what, says }) => warn(what, says)))
-      const repaired = repair(path, now)
-      findings.push(
-        ...repairFindings(repaired),
-        ...(await upstreamFindings(keyedProviders(adapters, process.env), repaired.tags, now, interrupted)),
-      )
-    } else {
-      findings.push(...inside)
-      if (inspection && inside.every(({ status }) => status !== 'bad')) {
-        findings.push(ok('repair', 'there is nothing to repair'))
-      }
-    }
-
+    const findings = [...programFindings(), ...place, ...rest]
     if (flags.json) print(`${JSON.stringify({ path, findings })}\n`)
     else print(`${findingLines(findings).join('\n')}\n`)
     return findings.some(({ status }) => status === 'bad') ? 1 : 0
   },
+}
+
+async function repairing(
+  path: string,
+  isDamaged: boolean,
+  inside: readonly Finding[],
+  now: number,
+  interrupted: AbortSignal,
+): Promise<readonly Finding[]> {
+  if (!isDamaged) {
+    const isSound = inside.every(({ status }) => status === 'ok' || status === 'warn')
+    return isSound ? [...inside, ok('repair', 'nothing was found that a repair could put right')] : inside
+  }
+  const found = inside.filter(({ status }) => status === 'bad').map(({ what, says }) => warn(what, says))
+  const repaired = repair(path, now)
+  const keyed = keyedProviders(adapters, process.env)
+  return [...found, ...repairFindings(repaired), ...(await upstreamFindings(keyed, repaired.tags, now, interrupted))]
+}
+
+async function providerFindings(interrupted: AbortSignal): Promise<readonly Finding[]> {
+  const keyed = keyedProviders(adapters, process.env)
+  const clocks = await Promise.all(keyed.map((each) => clockFindings(each, interrupted)))
+  return [...keyFindings(adapters, process.env), ...clocks.flat()]
 }
 
 function programFindings(): readonly Finding[] {
@@ -103,7 +107,7 @@ function programFindings(): readonly Finding[] {
 async function spoolFindings(path: string, folderMode: number | undefined): Promise<readonly Finding[]> {
   const isPrivate = folderMode !== undefined && (process.platform === 'win32' || (folderMode & 0o077) === 0)
   const folder = isPrivate ? dirname(path) : undefined
-  const left = (await spoolLeftovers({ folder })).filter((name) => statSync(name, { throwIfNoEntry: false }))
+  const left = await spoolLeftovers({ folder })
   if (left.length === 0) return [ok('spool', 'nothing is left of uploads that broke off')]
   const says = `${formatPlural(left.length, 'folder', 'folders')} of uploads that broke off, with prompts in them: ${left.join(', ')}`
   return [warn('spool', says, 'the next upload removes them')]

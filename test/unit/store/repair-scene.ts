@@ -7,9 +7,9 @@ import { openSqliteStore } from '../../../src/store/sqlite-store.ts'
 
 export const PAGE = 4096
 export const TAGS = { ended: 'endedendeden', open: 'openopenopen', claimed: 'claimedclaim' } as const
-export const BATCH = 'batch_open'
+const BATCH = 'batch_open'
 /** Jobs 1 … 2000 are answered, … 3000 submitted, … 3500 claimed and not sent, … 4000 queued. */
-export const JOBS = { answered: 2000, submitted: 3000, claimed: 3500, all: 4000 } as const
+const JOBS = { answered: 2000, submitted: 3000, claimed: 3500, all: 4000 } as const
 export const MADE_AT = 1000
 /** The leases of the scene are over by then. */
 export const NOW = 10_000
@@ -30,7 +30,7 @@ export function newJob(id: JobId): NewJob {
   }
 }
 
-export function answerOf(id: JobId): Answer & { readonly job: JobId } {
+function answerOf(id: JobId): Answer & { readonly job: JobId } {
   const body = JSON.stringify({ answer: `answer ${id} `.repeat(id % 90 === 0 ? 900 : 6) })
   return { job: id, status: 200, requestId: `req-${id}`, body }
 }
