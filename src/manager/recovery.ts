@@ -46,7 +46,7 @@ export class Recovery {
         const found = await adapter.find(batch.intent, call)
         if (found.kind === 'adopted') return await this.#adopt(batch, found.states)
         const candidates = found.kind === 'candidates' ? await this.#examine(batch, found.states, strangers) : []
-        const [ours] = candidates.filter(({ phase }) => phase === 'ended')
+        const ours = candidates.find(({ phase }) => phase === 'ended')
         if (ours) return await this.#adopt(batch, [ours])
         // One that is still running could be ours; it will tell when it has results.
         clearSince = candidates.length > 0 ? undefined : (clearSince ?? lookedAt)

@@ -2,7 +2,7 @@ import PQueue from 'p-queue'
 import type { BatchInput, Refusal } from '../core/adapter.ts'
 import type { BatchState } from '../core/batch.ts'
 import { sleep } from '../core/clock.ts'
-import { OffpeakError, ProviderError } from '../core/errors.ts'
+import { ProviderError } from '../core/errors.ts'
 import type { JobId } from '../core/job.ts'
 import { backOffMs } from '../core/poll-policy.ts'
 import type { IntentChange } from '../core/store.ts'
@@ -291,11 +291,4 @@ function bodyOf(batch: OpenBatch, error: ProviderError): string {
   }
   const { adapter } = batch.account
   return adapter.envelope({ status: error.status, code: error.code ?? `http_${error.status}`, message: error.message })
-}
-
-/** For messages of faults that are ours, not a provider's. */
-export function faultMessage(error: unknown): { code: string; message: string } {
-  const code = error instanceof OffpeakError ? error.code.replaceAll('-', '_') : 'internal_error'
-  const message = error instanceof Error ? error.message : 'unknown failure'
-  return { code, message: `offpeak: ${message}` }
 }
