@@ -135,7 +135,7 @@ function decodeRecord(record: Buffer): readonly Value[] | undefined {
 const INTEGER_BYTES = [0, 1, 2, 3, 4, 6, 8, 8, 0, 0]
 
 function sizeOf(type: number): number | undefined {
-  return type >= 12 ? (type - 12) >> 1 : INTEGER_BYTES[type]
+  return type >= 12 ? Math.floor((type - 12) / 2) : INTEGER_BYTES[type]
 }
 
 function decodeValue(bytes: Buffer, type: number): Value | undefined {

@@ -129,6 +129,30 @@ export function overwritePages(path: string, numbers: readonly number[], byte = 
   })
 }
 
+/** Writes noise, one byte over and over, pages of elsewhere and wrong numbers into a file, the same ones for the same seed. */
+export function scribble(bytes: Buffer, seed: number): void {
+  let state = seed
+  const below = (limit: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * limit)
+  }
+  const kinds: readonly ((at: number, page: number) => void)[] = [
+    (at) => void bytes.fill(below(256), at, Math.min(bytes.length, at + below(8192))),
+    (at) => {
+      for (let n = at; n < Math.min(bytes.length, at + 512); n += 1) bytes[n] = below(256)
+    },
+    (_, page) => {
+      const from = below(bytes.length / PAGE) * PAGE
+      bytes.copy(bytes, page, from, from + PAGE)
+    },
+    (_, page) => void bytes.writeUInt32BE(below(2 ** 32), page + below(30)),
+  ]
+  for (let n = 0; n < 16; n += 1) {
+    const at = below(bytes.length)
+    kinds[n % kinds.length]?.(at, at - (at % PAGE))
+  }
+}
+
 export function cutTo(path: string, bytes: number): void {
   truncateSync(path, bytes)
 }

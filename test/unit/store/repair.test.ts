@@ -160,6 +160,20 @@ describe('a damaged store', () => {
     )
   })
 
+  test.each([1, 2, 3, 4, 5, 6])(
+    'with anything written anywhere (seed %i) is whole again, and sends nothing twice',
+    (seed) => {
+      scene.damage(path, (bytes) => scene.scribble(bytes, seed))
+
+      const repaired = repair()
+
+      const known = scene.askAgain(path, scene.everyJob).filter(({ id, job }) => id === job)
+      expect(known.length).toBeGreaterThan(1000)
+      const sentAgain = known.filter(({ id, kind }) => kind === 'queued' && scene.expected(id).kind === 'waiting')
+      expect(sentAgain.length).toBeLessThanOrEqual(repaired.possiblyBilled)
+    },
+  )
+
   test('reads answers again from their batch when the pages that held them are gone', () => {
     scene.overwritePages(path, leavesOf('answers').slice(5, 8))
 
@@ -257,7 +271,7 @@ describe('a damaged store', () => {
     expect(repaired.lostAnswers).toBe(0)
   })
 
-  test('never takes text for an answer that was overwritten in its middle', () => {
+  test('reads an answer again of which a part is no text any more', () => {
     const bytes = readFileSync(path)
     const at = bytes.indexOf('answer 1234 answer')
     scene.damage(path, (bytes) => bytes.fill(0xff, at, at + 5))
