@@ -94,7 +94,9 @@ function read(database: Sqlite.Database, now: number): Look {
 
 function check(database: Sqlite.Database, which: 'quick_check' | 'integrity_check'): readonly string[] | undefined {
   const found = database.prepare<[], string>(`PRAGMA ${which}(${MOST_PROBLEMS})`).pluck().all()
-  return found.length === 1 && found[0] === 'ok' ? undefined : found.map((line) => line.replaceAll(/\s+/g, ' ').trim())
+  return found.length === 1 && found[0] === 'ok'
+    ? undefined
+    : found.map((line) => line.replaceAll(/\*{3} in database \w+ \*{3}|\s+/g, ' ').trim())
 }
 
 function lookFailed(file: string, error: unknown): Look {
