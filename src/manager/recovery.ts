@@ -148,7 +148,10 @@ export class Recovery {
 
   #neverCreated(batch: OpenBatch): boolean {
     const { clock, emit } = this.#context
-    if (!advance(this.#context, batch, { state: 'uploaded' })) return false
+    // An upload of another run may have expired, and a rebuilt store knows of none: uploading is free.
+    const canUpload = batch.account.adapter.upload !== undefined
+    const isOld = batch.intent.upload === undefined || batch.intent.epoch > 1
+    if (!advance(this.#context, batch, { state: canUpload && isOld ? 'claimed' : 'uploaded' })) return false
     emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-recovered', how: 'never-created' })
     return true
   }
