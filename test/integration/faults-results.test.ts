@@ -126,6 +126,22 @@ describe('rows of results', () => {
     expect(engine.eventsOf('request-settled')).toHaveLength(PROMPTS.length)
   })
 
+  test('of another batch answer nobody here, even if they come first and name our jobs', async () => {
+    await using world = await startWorld()
+    const engine = world.engine({
+      adapter: {
+        async *results(handle, call) {
+          const body = '{"id":"a stranger’s answer"}'
+          const stranger = { kind: 'reply', status: 200, requestId: undefined, body, json: JSON.parse(body) } as const
+          yield [1, 2, 3].map((job) => Object.assign({ customId: `zzzzzzzzzzzz-${job}` }, stranger))
+          yield* openai.results(handle, call)
+        },
+      },
+    })
+
+    expect(await answersOf(world, engine)).toBe(PROMPTS.length)
+  })
+
   test('whose files are gone for good count as missing, and nobody hangs', async () => {
     await using world = await startWorld({ faults: [{ kind: 'status', status: 404, operation: 'results', times: 14 }] })
     const engine = world.engine()

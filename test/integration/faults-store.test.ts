@@ -157,6 +157,23 @@ describe('a computer that slept longer than its lease', () => {
     expect(executions(world)).toEqual(ONCE_EACH)
   })
 
+  test('between upload and create creates nothing under the lease it has lost', async () => {
+    await using world = await startWorld()
+    let isAsleep = false
+    const engine = world.engine({
+      onAnswered({ path }) {
+        if (path !== '/v1/files' || isAsleep) return
+        isAsleep = true
+        world.clock.suspend(600_000)
+      },
+    })
+
+    expect(await answersOf(world, engine)).toBe(PROMPTS.length)
+    expect(executions(world)).toEqual(ONCE_EACH)
+    // Begun anew, since another might have taken it over.
+    expect(world.simulator.ledger().calls).toMatchObject({ upload: 2, create: 1 })
+  })
+
   test('while its create was on the way finds that batch', async () => {
     await using world = await startWorld()
     let isAsleep = false
