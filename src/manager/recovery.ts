@@ -57,7 +57,8 @@ export class Recovery {
         if (leftMs <= 0) return this.#neverCreated(batch)
         if (settings.onAmbiguous === 'fail') return this.#giveUp(batch)
         failures = 0
-        pauseMs = Math.min(LOOK_AGAIN_MS, leftMs)
+        // A candidate is looked at as often as a batch that is known to be ours.
+        pauseMs = Math.min(LOOK_AGAIN_MS, leftMs, candidates.length > 0 ? settings.pollIntervalMs : leftMs)
       } catch (error) {
         if (!isOutside(error)) throw error
         failures += 1
@@ -108,6 +109,25 @@ export class Recovery {
       }
     }
     return false
+  }
+
+  /**
+   * A create of ours came through although somebody else has taken the intent over, as when this computer slept while it was on its way:
+   * unless they take up this batch, it is a twin of theirs.
+   */
+  async disown(batch: OpenBatch, ours: BatchState): Promise<void> {
+    const { store, clock, settings, stopping } = this.#context
+    for (;;) {
+      const theirs = store.intent(batch.intent.id)
+      if (theirs?.handle?.id === ours.handle.id) return
+      if (theirs?.state !== 'creating') {
+        batch.intent = theirs ?? batch.intent
+        return await this.#cancelTwin(batch, ours)
+      }
+      // They are still looking for it.
+      if (stopping.aborted) return
+      await sleep(clock, Math.min(LOOK_AGAIN_MS, settings.pollIntervalMs), { signal: stopping })
+    }
   }
 
   /** Looks once for further batches of an intent and cancels them: what has run by then was paid for twice, and is said. */

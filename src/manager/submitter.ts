@@ -161,6 +161,8 @@ export class Submitter {
       if (stopping.aborted) throw new Stopped()
       const now = clock.now()
       this.#mustAdvance(batch, { state: 'creating', creatingAt: now }, now)
+      // The write itself may have outlasted the lease, on a disk that stalls or a computer that slept: then it is somebody else's.
+      if (store.isGone(batch.intent.owner, clock.now())) throw new LostIntent()
       isAway = true
     }
     let created: BatchState
@@ -179,7 +181,9 @@ export class Submitter {
       await spooled?.[Symbol.asyncDispose]()
     }
     const { handle, status, counts } = created
-    this.#mustAdvance(batch, { state: 'created', handle, status, counts, submittedAt: clock.now() })
+    if (!advance(this.#context, batch, { state: 'created', handle, status, counts, submittedAt: clock.now() })) {
+      return await this.#parts.recovery.disown(batch, created)
+    }
     emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-submitted' })
   }
 
