@@ -12,6 +12,9 @@ const MAX_REDIRECTS = 5
 /** A Retry-After beyond this is asked about again after it: a typing error must not hold a caller for a year. */
 const LONGEST_RETRY_AFTER_MS = 60 * 60_000
 
+/** Values of headers that are shorter are names, versions and words. */
+const SHORTEST_SECRET = 16
+
 export interface CallerOptions {
   /** Reaches the network past our own interception. */
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>
@@ -81,7 +84,7 @@ export class Caller {
       throw new NetworkError(`${what}: ${reasonOf(cause)}`, { cause })
     }
     if (response.ok) return response
-    throw await refusal(response, what, this.#options.now())
+    throw await refusal(response, what, line, this.#options.now())
   }
 
   /** A download may be redirected to storage elsewhere, which must not see the key. Nothing else is ever redirected. */
@@ -121,18 +124,31 @@ export function isOutside(error: unknown): error is ProviderError | NetworkError
 /** The innermost reason of a failed fetch: `ECONNREFUSED`, `other side closed`, … Never holds a header or a body. */
 export function reasonOf(error: unknown): string {
   let innermost = error
-  while (innermost instanceof Error && innermost.cause instanceof Error) innermost = innermost.cause
+  // A syntax error quotes the text it could not read, which may be anything.
+  while (innermost instanceof Error && innermost.cause instanceof Error && !(innermost.cause instanceof SyntaxError)) {
+    innermost = innermost.cause
+  }
   if (!(innermost instanceof Error)) return 'unknown failure'
   const code = 'code' in innermost && typeof innermost.code === 'string' ? innermost.code : undefined
   return innermost.message || code || innermost.name
 }
 
-async function refusal(response: Response, what: string, now: number): Promise<ProviderError> {
+async function refusal(response: Response, what: string, line: Line, now: number): Promise<ProviderError> {
   // The status alone decides what happens; a body that breaks off takes nothing from it.
-  const body = await response.text().catch(() => '')
+  const body = withoutSecrets(await response.text().catch(() => ''), line)
   const { code, message } = readEnvelope(body)
   const retryAfter = retryAfterMs(response.headers, now)
   return new ProviderError(response.status, code, body, retryAfter, message ?? `${what}: HTTP ${response.status}`)
+}
+
+/** A complaint about a key may repeat it, and complaints are stored, shown and handed on. */
+function withoutSecrets(text: string, { headers, query }: Line): string {
+  const values = [...headers.map(([, value]) => value), ...new URLSearchParams(query).values()]
+  return values
+    .flatMap((value) => value.split(/\s+/))
+    .filter(({ length }) => length >= SHORTEST_SECRET)
+    .sort((a, b) => b.length - a.length)
+    .reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
 }
 
 /** Reads `{"error": {"code" | "type", "message"}}`, the envelope most providers share; anything else has neither. */
