@@ -76,7 +76,8 @@ export function reduce(progress: Progress, event: OffpeakEvent): void {
       if (waitFor(progress, event.job)) progress.running += 1
       return
     case 'request-settled':
-      settle(progress, event)
+      // A deferred call has its reply, but its job goes on with the provider: it did not fail.
+      if (event.reason !== 'deferred') settle(progress, event)
       return
     case 'request-cached':
       cached(progress, event.job)

@@ -46,6 +46,18 @@ describe('requests', () => {
     expect(requestsAfter(fact('request-joined', { job: 9 }))).toEqual({ total: 1, running: 1 })
   })
 
+  test('an answer of a neighbour to a request that joined it counts as from the store', () => {
+    const joined = fact('request-joined', { job: 9 })
+
+    expect(requestsAfter(joined, fact('request-cached', { job: 9 }))).toEqual({ total: 1, cached: 1 })
+  })
+
+  test('a deferred call has not failed: its job is still running', () => {
+    const deferred = fact('request-settled', { job: 9, status: 424, reason: 'deferred' })
+
+    expect(requestsAfter(fact('request-joined', { job: 9 }), deferred)).toEqual({ total: 1, running: 1 })
+  })
+
   test('joining the same job twice counts once', () => {
     expect(requestsAfter(queued(1), fact('request-joined', { job: 1 }))).toEqual({ total: 1, queued: 1 })
   })
