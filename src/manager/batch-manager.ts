@@ -172,7 +172,11 @@ export class BatchManager {
       emit({ ...about(queue.target, clock.now()), type: 'request-passed-through', reason, detail })
       return undefined
     }
-    if (queue.refusal && queue.refusal.until > clock.now()) return Promise.resolve(queue.refusal.reply)
+    if (queue.refusal && queue.refusal.until > clock.now()) {
+      return Promise.resolve(
+        answerReply(adapter, queue.refusal.answer, { job: undefined, batch: undefined, cache: 'miss' }),
+      )
+    }
 
     const print = fingerprint(request, queue.account)
     const failure = this.#settler.knownFailure(print)

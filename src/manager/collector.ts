@@ -165,6 +165,10 @@ export class Collector {
       case 'failed':
         return this.#rejection.handle(batch, state, jobs)
       case 'cancelled':
+        if (isFromEarlierRun(batch)) {
+          const how = { counted: true, possiblyBilled: unreadable > 0 }
+          return this.#queueAgain(this.#settler.sendBack(batch, jobs, 'cancelled', how))
+        }
         return this.#settler.settleWith(batch, jobs, {
           status: 499,
           code: 'batch_cancelled',
@@ -220,6 +224,11 @@ export class Collector {
   }
 }
 
+/** Whoever asks now never asked for what happened to it then: a cancelled batch of an earlier run is a reason to send another. */
+function isFromEarlierRun({ intent }: OpenBatch): boolean {
+  return intent.epoch > 1
+}
+
 /** undefined: it is not ours, or cannot be read. */
 function toReading(batch: OpenBatch, result: JobResult, tally: Tally): Reading | undefined {
   if (result.kind === 'unreadable') {
@@ -234,7 +243,7 @@ function toReading(batch: OpenBatch, result: JobResult, tally: Tally): Reading |
     const { reason, code, message } = result
     const status = reason === 'cancelled' ? 499 : 424
     const outcome = { ...problemAnswer(adapter, { status, code, message }), job }
-    return { outcome, passing: reason === 'cancelled' ? undefined : code }
+    return { outcome, passing: reason === 'cancelled' && !isFromEarlierRun(batch) ? undefined : code }
   }
   const { status, requestId, body, json } = result
   const usage = adapter.usage(json)

@@ -1,6 +1,5 @@
 import { batchFit, type FlushLimits, type QueueSize } from '../core/flush-policy.ts'
-import type { JobId } from '../core/job.ts'
-import type { Reply } from '../core/reply.ts'
+import type { Answer, JobId } from '../core/job.ts'
 import type { JobTarget } from '../core/store.ts'
 import type { Account } from './context.ts'
 
@@ -20,7 +19,7 @@ export class JobQueue {
   /** How often in a row it had no room. */
   holds = 0
   /** The provider refuses this account; callers are told at once until `until`. */
-  refusal: { readonly reply: Reply; readonly until: number } | undefined
+  refusal: { readonly answer: Answer; readonly until: number } | undefined
   #jobs: JobId[] = []
   #bytes: number[] = []
   #weights: number[] = []

@@ -223,9 +223,8 @@ export class Submitter {
     this.#parts.settler.turnAway(
       waiting,
       ({ queue }, job) => {
-        const reply = answerReply(adapter, answer, { job, batch: undefined, cache: 'miss' })
-        queue.refusal = { reply, until: clock.now() + REFUSAL_MS }
-        return reply
+        queue.refusal = { answer, until: clock.now() + REFUSAL_MS }
+        return answerReply(adapter, answer, { job, batch: undefined, cache: 'miss' })
       },
       reason,
     )

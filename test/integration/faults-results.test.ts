@@ -299,6 +299,20 @@ describe('a scope that is aborted with cancelOnAbort', () => {
     expect(world.simulator.ledger().calls.cancel).toBe(1)
   })
 
+  test('is no reason for the next run to go without: what was cancelled is sent again', async () => {
+    await using world = await startWorld()
+    const first = world.engine({ settings: { cancelOnAbort: true } })
+    const all = Promise.all(PROMPTS.map((prompt) => first.ask(prompt)))
+    await world.untilTrue(() => first.eventsOf('batch-submitted').length > 0)
+    await world.until(first.manager.abort())
+    await all
+
+    const second = world.engine()
+
+    expect(await answersOf(world, second)).toBe(PROMPTS.length)
+    expect(executions(world)).toEqual(ONCE_EACH)
+  })
+
   for (const [how, fault] of TROUBLES) {
     test(`and whose cancel fails (${how}) ends all the same`, async () => {
       await using world = await startWorld({ faults: [{ ...fault, operation: 'cancel' }] as Fault[] })
