@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { tempFolder } from '../store.ts'
-import type { Said, Task } from './program.ts'
+import type { EnqueueTask, Said, Task } from './program.ts'
 
 const PROGRAM = fileURLToPath(new URL('program.ts', import.meta.url))
 /** Nothing a child is asked to do takes this long, on any machine. */
@@ -16,7 +16,7 @@ type Done = Extract<Said, { type: 'done' }>
 export interface Child {
   readonly process: ChildProcess
   readonly isAlive: boolean
-  start(task: Task): void
+  start(task: Task | EnqueueTask): void
   /** Resolves once it has said this since its last task began, or has ended without. */
   heard<T extends Said['type']>(type: T): Promise<Extract<Said, { type: T }> | 'ended'>
   kill(): Promise<void>
@@ -29,14 +29,15 @@ export interface Children extends AsyncDisposable {
   give(child: Child): void
 }
 
-export function startChildren(): Children {
+/** `under`: the command that runs them, with its arguments, such as a tracer. */
+export function startChildren(under: readonly string[] = []): Children {
   // Compiled once, loaded a hundred times.
   const cache = tempFolder()
   const all = new Set<Child>()
   const idle: Child[] = []
   return {
     async take() {
-      const child = idle.pop() ?? spawnChild(join(cache.path, 'compiled'))
+      const child = idle.pop() ?? spawnChild(under, join(cache.path, 'compiled'))
       all.add(child)
       if ((await child.heard('ready')) === 'ended') throw new Error('a child ended before it was ready')
       return child
@@ -51,8 +52,10 @@ export function startChildren(): Children {
   }
 }
 
-function spawnChild(cache: string): Child {
-  const running = spawn(process.execPath, ['--no-warnings', PROGRAM], {
+function spawnChild(under: readonly string[], cache: string): Child {
+  const [command, ...given] = [...under, process.execPath, '--no-warnings', PROGRAM]
+  if (command === undefined) throw new Error('there is nothing to run')
+  const running = spawn(command, given, {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: cache },
   })

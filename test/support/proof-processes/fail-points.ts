@@ -63,7 +63,7 @@ const CALLS: readonly (readonly [pattern: RegExp, call: string])[] = [
 ]
 
 /** The adapter's method that makes such a call. */
-export function callOf(method: string, path: string): string {
+function callOf(method: string, path: string): string {
   const found = CALLS.find(([pattern]) => pattern.test(`${method} ${path}`))
   if (!found) throw new Error(`no fail point stands at ${method} ${path}`)
   return found[1]

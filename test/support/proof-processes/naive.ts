@@ -20,7 +20,7 @@ function recordsAfterCreate(store: Store): Store {
   })
 }
 
-export function retriesBlindly(fetch: Fetch): Fetch {
+function retriesBlindly(fetch: Fetch): Fetch {
   return async (url, init) => {
     try {
       return await fetch(url, init)

@@ -44,7 +44,7 @@ export interface Run extends Disposable {
   ask(question: Question, cancel?: CancelToken): Promise<Reply>
 }
 
-export const REAL_TIME: ManagerSettings = {
+const REAL_TIME: ManagerSettings = {
   batchSize: 1000,
   batchWindowMs: 20,
   pollIntervalMs: 30,

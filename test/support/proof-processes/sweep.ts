@@ -34,7 +34,7 @@ export interface Verdict {
 }
 
 /** What a store or a connection that breaks throws. */
-export class Broken extends Error {
+class Broken extends Error {
   override name = 'Broken'
 }
 
