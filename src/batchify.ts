@@ -37,12 +37,11 @@ async function runBatched<T>(options: BatchifyOptions, fn: () => T | Promise<T>)
     // A deferral ends the wait whatever the program makes of the replies it gets.
     result = await Promise.race([scope.run(fn), scope.deferred])
   } catch (error) {
-    scope.abort(error)
     // What the program threw is what it wants to hear of, not what went wrong on the way out.
-    await scope.ended().catch(() => undefined)
+    await scope.abandon().catch(() => undefined)
     throw error
   }
-  await scope.close()
+  await scope.finish()
   return result
 }
 

@@ -40,8 +40,10 @@ export interface BatchScope extends AsyncDisposable {
 /** A scope with what only `batchify` may do to it. */
 export interface OpenedScope extends BatchScope {
   readonly [INTERCEPTION]: InterceptionScope
-  /** Resolves once an end that has begun has let go of the store; rejects with `DeferredExit` if that is why it ended. */
-  ended(): Promise<void>
+  /** Ends when its callback has returned: as `close`, but once deferred it goes on refusing what the callback may still ask. */
+  finish(): Promise<void>
+  /** Ends when its callback has failed: as `abort`, with the same exception. Resolves once the store is let go of. */
+  abandon(): Promise<void>
   /** Rejects with `DeferredExit` if the scope defers itself; never resolves. */
   readonly deferred: Promise<never>
 }
@@ -94,7 +96,8 @@ function assemble(config: Config, store: Store): OpenedScope {
   }
   const deferral = Promise.withResolvers<never>()
   // It matters to those who look at it; to others it never happened.
-  deferral.promise.catch(() => undefined)
+  let hasDeferred = false
+  deferral.promise.catch(() => (hasDeferred = true))
   const manager = new BatchManager({
     adapters: new Map(adapters.map((adapter) => [adapter.name, adapter])),
     store,
@@ -114,6 +117,8 @@ function assemble(config: Config, store: Store): OpenedScope {
     match: config.disabled ? () => undefined : match,
     submit: (request) => manager.submit(request),
     passedThrough({ provider, endpoint, model }, reason, detail) {
+      // What others ask is no business of a scope that is over.
+      if (hasDeferred && reason === 'outside-scope') return
       const at = clock.now()
       emit({ type: 'request-passed-through', at, provider, endpoint, model: model ?? '', reason, detail })
     },
@@ -162,7 +167,6 @@ function scopeOver(parts: Parts): OpenedScope {
   const stopListening = onLeaving({
     pending: () => manager.pending,
     async leave() {
-      interception.close()
       const { requests } = toSnapshot(progress, systemClock.now())
       await manager.leave()
       notify(farewell(requests.queued, manager.running(), store.location))
@@ -170,6 +174,8 @@ function scopeOver(parts: Parts): OpenedScope {
     },
   })
 
+  // Once it is set the scope refuses what it is asked, until whoever opened it lets go of it.
+  let exit: DeferredExit | undefined
   const report = (): Report => toReport(progress, ledger.cost())
   const end = async (leave: () => Promise<void>): Promise<void> => {
     emit({ type: 'scope-closing', at: systemClock.now(), pending: manager.pending })
@@ -178,17 +184,15 @@ function scopeOver(parts: Parts): OpenedScope {
     } finally {
       process.off('beforeExit', onIdle)
       stopListening()
-      interception.close()
+      if (!exit) interception.close()
       display.close(report())
       ownStore?.[Symbol.dispose]()
       hasEnded = true
     }
   }
 
-  let exit: DeferredExit | undefined
   deferred.catch((error: DeferredExit) => {
     exit = error
-    interception.close()
     if (ending) void manager.defer()
     else ending = end(() => manager.defer())
   })
@@ -210,26 +214,33 @@ function scopeOver(parts: Parts): OpenedScope {
     snapshot: () => toSnapshot(progress, systemClock.now()),
     report,
     close() {
+      return this.finish().finally(() => interception.close())
+    },
+    finish() {
       ending ??= end(() => manager.close())
+      return whenEnded().finally(() => interception.leave())
+    },
+    abandon() {
+      if (exit) interception.leave()
+      else this.abort()
       return whenEnded()
     },
     abort() {
-      // Disposing what was closed before is the ordinary end of a block: there is nothing to leave, and no store to leave it in.
-      if (hasEnded) return
       // From here on its calls go to the provider directly.
       interception.close()
+      // Disposing what was closed before is the ordinary end of a block: there is nothing to leave, and no store to leave it in.
+      if (hasEnded) return
       // A close that waits for answers is cut short.
       const leaving = ending ? manager.abort() : (ending = end(() => manager.abort()))
       // Whoever disposes or closes hears of a failure; somebody who only aborts does not wait for it.
       leaving.catch(() => undefined)
     },
-    ended: whenEnded,
     deferred,
     [Symbol.asyncDispose]() {
       // Before anything is awaited: only here does restoring reach the context of the block.
       interception.leave()
       this.abort()
-      return this.ended()
+      return whenEnded()
     },
   }
 }

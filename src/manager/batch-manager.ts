@@ -54,6 +54,7 @@ export interface ManagerOptions {
 
 /** How long a scope whose callers are all answered stays for the rest of its own work. */
 const TIDY_UP_MS = 5000
+const DEFERRED = 'offpeak: deferred; what was submitted goes on, and running the program again picks the answer up'
 
 /** From a captured request to its reply. Puts the parts together, lets requests in, and ends in order. */
 export class BatchManager {
@@ -80,6 +81,11 @@ export class BatchManager {
   readonly #deferral: Deferral
   /** A fault of ours; from then on nothing is accepted. */
   #broken: unknown
+  /**
+   * What becomes of calls after the end. A program that was told to stop may try again instead: it must not pay the full price for
+   * what its batches bring at half of it.
+   */
+  #afterwards: 'pass' | 'refused' | 'unanswered' = 'pass'
   #ending: Promise<void> | undefined
 
   constructor(options: ManagerOptions) {
@@ -165,12 +171,17 @@ export class BatchManager {
     const queue = this.#accounts.queueFor(request, adapter)
     const bytes = lineBytes(request.body)
     const tooLarge = bytes > adapter.limits.bytesPerJob ? 'its body is larger than a batch may be' : undefined
-    const isClosed = this.#stopping.signal.aborted
+    const isClosed = this.#stopping.signal.aborted && this.#afterwards === 'pass'
     const detail = isClosed ? 'the scope has ended' : (adapter.admit?.(json, target) ?? tooLarge)
     if (detail !== undefined) {
       const reason = isClosed ? 'scope-closed' : 'not-admitted'
       emit({ ...about(queue.target, clock.now()), type: 'request-passed-through', reason, detail })
       return undefined
+    }
+    if (this.#afterwards === 'unanswered') return new Promise(() => undefined)
+    if (this.#afterwards === 'refused') {
+      const answer = problemAnswer(adapter, { status: 424, code: 'deferred', message: DEFERRED })
+      return Promise.resolve(answerReply(adapter, answer, { job: undefined, batch: undefined, cache: 'miss' }))
     }
     if (queue.refusal && queue.refusal.until > clock.now()) {
       return Promise.resolve(
@@ -243,16 +254,18 @@ export class BatchManager {
 
   /** Leaves now, for a process about to end: nobody is answered, queued jobs stay queued for the next run. */
   async leave(): Promise<void> {
+    this.#afterwards = 'unanswered'
     this.#stopping.abort()
     this.#place()
     await this.#end()
   }
 
-  /** Ends after `onDeferred`: callers hear that their batches go on. */
+  /** Ends after `onDeferred`: callers hear that their batches go on, and so does whoever asks later. */
   async defer(): Promise<void> {
+    this.#afterwards = 'refused'
     this.#stopping.abort()
-    const message = 'offpeak: deferred; its batch goes on, and running the program again picks the answer up'
-    this.#turnAllAway(424, 'deferred', () => message)
+    this.#place()
+    this.#turnAllAway(424, 'deferred', () => DEFERRED)
     await this.#end()
   }
 
