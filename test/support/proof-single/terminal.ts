@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/** A program as somebody at a keyboard runs it. */
+export interface TerminalProgram {
+  /** Resolves once it has written this. */
+  says(text: string): Promise<void>
+  /** Ctrl-C. */
+  interrupt(): void
+  /** Its exit code, as its terminal sees it, and all it has written. */
+  readonly ended: Promise<{ readonly code: number | null; readonly output: string }>
+  /** For programs that should have ended. */
+  kill(): void
+}
+
+/** util-linux's `script` gives a program a terminal of its own. Elsewhere a process group is told what a terminal would tell it. */
+const HAS_TERMINAL = /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '')
+
+export function runInTerminal(name: string, env: Readonly<Record<string, string>>): TerminalProgram {
+  const path = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
+  const child = HAS_TERMINAL ? inScript(path, env) : inGroup(path, env)
+  let output = ''
+  let listeners: (() => void)[] = []
+  const hear = (text: string): void => {
+    output += text
+    for (const listener of listeners) listener()
+  }
+  child.stdout?.setEncoding('utf8').on('data', hear)
+  child.stderr?.setEncoding('utf8').on('data', hear)
+  // Whoever has ended hears nothing any more.
+  child.stdin?.on('error', () => undefined)
+  const ended = new Promise<Awaited<TerminalProgram['ended']>>((resolve) => {
+    child.on('close', (code) => resolve({ code, output }))
+  })
+  return {
+    ended,
+    says: (text) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (!output.includes(text)) return
+          listeners = listeners.filter((listener) => listener !== look)
+          resolve()
+        }
+        listeners.push(look)
+        look()
+        void ended.then(({ code }) => reject(new Error(`ended (${code}) without saying "${text}": ${output}`)))
+      }),
+    interrupt() {
+      if (HAS_TERMINAL) child.stdin?.write('\x03')
+      else if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGINT')
+    },
+    kill: () => void child.kill('SIGKILL'),
+  }
+}
+
+function inScript(path: string, env: Readonly<Record<string, string>>): ChildProcess {
+  const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
+  const command = `exec ${quoted(process.execPath)} --no-warnings ${quoted(path)}`
+  return spawn('script', ['-qefc', command, '/dev/null'], {
+    env: { PATH: process.env['PATH'], SHELL: '/bin/sh', TERM: 'xterm', ...env },
+    stdio: 'pipe',
+  })
+}
+
+function inGroup(path: string, env: Readonly<Record<string, string>>): ChildProcess {
+  return spawn(process.execPath, ['--no-warnings', path], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: 'pipe',
+    detached: true,
+  })
+}
