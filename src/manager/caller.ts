@@ -3,6 +3,7 @@ import type { ProviderRequest } from '../core/adapter.ts'
 import { NetworkError, ProviderError } from '../core/errors.ts'
 import type { HeaderPair } from '../core/request.ts'
 import type { AccountCall } from './context.ts'
+import { multipartOf } from './multipart.ts'
 
 /** How many of our own calls one origin sees at once. */
 const PER_ORIGIN = 8
@@ -74,7 +75,7 @@ export class Caller {
         ...Object.entries(request.headers ?? {}),
       ],
       redirect: 'manual',
-      ...(request.body === undefined ? {} : { body: request.body }),
+      ...(request.body === undefined ? {} : { body: bodyOf(request.body) }),
       signal: AbortSignal.any(isTransfer ? [...signals] : [...signals, AbortSignal.timeout(REPLY_TIMEOUT_MS)]),
     }
     let response: Response
@@ -103,6 +104,10 @@ export class Caller {
     }
     return response
   }
+}
+
+function bodyOf(body: string | FormData): string | Blob {
+  return body instanceof FormData ? multipartOf(body) : body
 }
 
 function isRedirect(response: Response): boolean {
