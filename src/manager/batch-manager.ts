@@ -331,9 +331,11 @@ export class BatchManager {
   #rejoin(): void {
     const { store, clock, owner } = this.#context
     this.#poller.stop()
-    const waiting = [...this.#waiters.jobs()]
-    store.reclaim(owner(), waiting, clock.now())
-    for (const job of waiting) this.#neighbours.wait(job)
+    // What is in our queues stays there. Jobs that another took over and had no use for are in nobody's: the look queues them anew.
+    const queued = [...this.#accounts.queues()].flatMap(({ jobs }) => jobs)
+    const wanted = queued.filter((job) => this.#waiters.has(job))
+    store.reclaim(owner(), wanted, clock.now())
+    for (const job of this.#waiters.jobs()) this.#neighbours.wait(job)
     this.#neighbours.look()
   }
 

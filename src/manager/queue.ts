@@ -48,6 +48,10 @@ export class JobQueue {
     this.#totalWeight += size.weight
   }
 
+  get jobs(): readonly JobId[] {
+    return this.#jobs
+  }
+
   size(): QueueSize {
     return {
       jobs: this.#jobs.length,

@@ -1,8 +1,10 @@
 /** Several processes on one store: they write at once, share what they ask, take over from each other, and cost nothing while they wait. */
 import Sqlite from 'better-sqlite3'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startSimulator, type Simulator } from '../../src/simulator/index.ts'
+import { isAnswerTo, SETTINGS, startWorld } from '../support/engine.ts'
 import { type Child, type Children, doneBy, startChildren } from '../support/proof-processes/children.ts'
 import { converse } from '../support/proof-processes/conversation.ts'
 import type { Trap } from '../support/proof-processes/program.ts'
@@ -164,5 +166,24 @@ describe('an owner that is frozen', { timeout: 60_000 }, () => {
     const outcome = await wakeUp(scene, { point: 'store.advance.creating', moment: 'after' }, 'batch-submitted')
 
     expect(outcome).toEqual({ other: ALL_RIGHT, told: ALL_RIGHT, creates: 1, cancelled: 0, twice: 0 })
+  })
+
+  test('whose jobs another took over and had no use for submits them when it wakes up', async () => {
+    await using world = await startWorld({ faults: [{ kind: 'status', status: 500, operation: 'upload', times: 1 }] })
+    const owner = world.engine()
+    const asked = owner.ask('asked by the owner')
+    await world.untilTrue(() => owner.eventsOf('provider-unreachable').length > 0)
+
+    world.clock.suspend(SETTINGS.leaseMs + 1)
+    const other = world.engine()
+    const askedElsewhere = other.ask('asked by the other')
+    // It looks for what others left in the turn in which it writes down its own.
+    await turn()
+    await turn()
+    const [reply, replyElsewhere] = await world.until(Promise.all([asked, askedElsewhere]))
+
+    expect(isAnswerTo('asked by the owner', reply)).toBe(true)
+    expect(isAnswerTo('asked by the other', replyElsewhere)).toBe(true)
+    expect(world.simulator.ledger().executions).toMatchObject({ batch: 2, repeated: 0 })
   })
 })

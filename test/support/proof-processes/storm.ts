@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { startSimulator } from '../../../src/simulator/index.ts'
 import { tempFolder } from '../store.ts'
 import type { Lots } from '../proof-single/lots.ts'
-import { type Child, type Children, patiently } from './children.ts'
+import { type Child, type Children, doneBy, patiently } from './children.ts'
 import { converse } from './conversation.ts'
 import type { Question, RunOptions } from './run.ts'
 import { executedTwice } from './sweep.ts'
@@ -68,9 +68,9 @@ export async function storm(
         await child.kill()
         continue
       }
-      const done = await child.heard('done')
+      const { right } = await doneBy(child)
       children.give(child)
-      if (done !== 'ended' && done.right.every(Boolean)) return
+      if (right.every(Boolean)) return
     }
   }
 
