@@ -3,6 +3,7 @@ import { appendFileSync, openAsBlob, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { NetworkError } from '../../src/core/errors.ts'
 import { Caller } from '../../src/manager/caller.ts'
@@ -91,6 +92,20 @@ describe('an upload', () => {
     const error = await upload(server.baseUrl, stopping.signal, path)
 
     expect(error).toBeInstanceOf(NetworkError)
+    expect(uncaught).toEqual([])
+  })
+
+  test('that is stopped before any of it has left fails', async () => {
+    const stopping = new AbortController()
+    await using server = await listen(() => undefined)
+
+    const uploading = upload(server.baseUrl, stopping.signal, path)
+    // Its file is open, its body begun.
+    for (let turns = 0; turns < 3; turns += 1) await turn()
+    stopping.abort()
+
+    expect(await uploading).toBeInstanceOf(NetworkError)
+    await turn()
     expect(uncaught).toEqual([])
   })
 
