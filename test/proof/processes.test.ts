@@ -153,7 +153,8 @@ describe('an owner that is frozen', { timeout: 60_000 }, () => {
   })
 
   test('in the very moment its create leaves cancels what it made on waking, before any of it has run', async () => {
-    await using scene = await startScene(3000)
+    // While the provider still looks at its input, for a tenth of this, a batch costs nothing.
+    await using scene = await startScene(5000)
 
     const outcome = await wakeUp(scene, { point: 'call.create', moment: 'before' }, 'batch-submitted')
 
