@@ -32,7 +32,7 @@ test('a program leaves no key in its store, the log of it, files on the way, std
   const watching = new AbortController()
   const watched = watchFiles(folder.path, traces, watching.signal)
 
-  const program = runProgram('../proof-single/canary-flows', {
+  const program = runProgram('../proof-single/programs/canary-flows', {
     PROVIDER: simulator.baseUrl('openai'),
     CONTROLS: simulator.url,
     KEY: key,

@@ -37,7 +37,7 @@ interface Told {
 
 /** Requests of all five in a random order. Half the prompts are asked by several keys. */
 function askInterleaved(engine: Engine, lots: Lots, way: number): readonly Asked[] {
-  return lots.shuffle([...KEYS, ...KEYS.slice(0, lots.below(KEYS.length))]).map((key) => {
+  return lots.shuffle([...KEYS, ...KEYS.slice(0, lots.below(3))]).map((key) => {
     const prompt = lots.chance(0.5) ? `shared ${way}` : `of ${KEYS.indexOf(key)} in ${way}`
     return { key, prompt, reply: engine.ask(prompt, key) }
   })

@@ -13,11 +13,13 @@ export interface TerminalProgram {
   kill(): void
 }
 
-/** util-linux's `script` gives a program a terminal of its own. Elsewhere a process group is told what a terminal would tell it. */
-const HAS_TERMINAL = /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '')
+const SCRIPT = 'script'
+
+/** util-linux's gives a program a terminal of its own. Elsewhere a process group is told what a terminal would tell it. */
+const HAS_TERMINAL = /util-linux/.test(spawnSync(SCRIPT, ['--version'], { encoding: 'utf8' }).stdout ?? '')
 
 export function runInTerminal(name: string, env: Readonly<Record<string, string>>): TerminalProgram {
-  const path = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
+  const path = fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url))
   const child = HAS_TERMINAL ? inScript(path, env) : inGroup(path, env)
   let output = ''
   let listeners: (() => void)[] = []
@@ -56,7 +58,7 @@ export function runInTerminal(name: string, env: Readonly<Record<string, string>
 function inScript(path: string, env: Readonly<Record<string, string>>): ChildProcess {
   const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
   const command = `exec ${quoted(process.execPath)} --no-warnings ${quoted(path)}`
-  return spawn('script', ['-qefc', command, '/dev/null'], {
+  return spawn(SCRIPT, ['-qefc', command, '/dev/null'], {
     env: { PATH: process.env['PATH'], SHELL: '/bin/sh', TERM: 'xterm', ...env },
     stdio: 'pipe',
   })

@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { batchify, type BatchifyOptions, type EventType } from '../../../src/index.ts'
-import type { Fault } from '../../../src/simulator/index.ts'
+import { batchify, type BatchifyOptions, type EventType } from '../../../../src/index.ts'
+import type { Fault } from '../../../../src/simulator/index.ts'
 
 const { PROVIDER: provider = '', CONTROLS: controls = '', KEY: key = '', UNKNOWN_KEY: unknownKey = '' } = process.env
 const { FOLDER: folder = '', MARK: mark = '' } = process.env

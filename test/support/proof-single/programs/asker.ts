@@ -1,5 +1,5 @@
 // Asks some prompts in a scope, says what becomes of them, and ends as `ENDING` says. Node runs it as it is.
-import { batchify, type BatchifyOptions } from '../../../src/index.ts'
+import { batchify, type BatchifyOptions } from '../../../../src/index.ts'
 
 const baseUrl = process.env['PROVIDER'] ?? ''
 const ending = process.env['ENDING'] ?? 'when everything is answered'
@@ -20,7 +20,7 @@ async function ask(prompt: string): Promise<void> {
   if (ending === 'exit at the first answer' && answered === 1) process.exit(3)
 }
 
-const batch = batchify({ baseUrls: { openai: [baseUrl] }, ...options })
+const batch = batchify(options)
 for (const type of ['request-queued', 'batch-submitting', 'batch-submitted'] as const) {
   batch.on(type, () => console.log(type))
 }
