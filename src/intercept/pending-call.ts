@@ -1,7 +1,6 @@
 import type { Reply } from '../core/reply.ts'
 import type { CancelToken } from '../core/request.ts'
 import { raisedByTimer } from './abort-cause.ts'
-import { registry } from './registry.ts'
 import { toResponse } from './response.ts'
 
 /** What may end a call before its reply is there. */
@@ -40,42 +39,49 @@ interface PendingCall {
   readonly reject: (reason: unknown) => void
 }
 
-const watches = new WeakMap<AbortSignal, SignalWatch>()
+/** Of the calls that are pending, by signal. It is what holds them: nobody else need, and a collected call loses its abort. */
+const watches = new Map<AbortSignal, SignalWatch>()
 
 /** Waits for the abort of a call's signal; returns the undo. */
 function watch(call: PendingCall): () => void {
-  const { signal } = call.abort
-  let watch = watches.get(signal)
-  if (!watch) watches.set(signal, (watch = new SignalWatch(signal)))
-  watch.add(call)
+  const known = watches.get(call.abort.signal)
+  const watch = known ?? new SignalWatch(call)
+  if (known) known.add(call)
   return () => watch.remove(call)
 }
 
 /** One listener for all calls of a signal: adding a listener takes as long as there are others. */
 class SignalWatch {
   readonly #signal: AbortSignal
-  readonly #calls = new Set<PendingCall>()
+  /** Nearly every signal has one call, for which a set would be the dearest part. */
+  #only: PendingCall | undefined
+  #more: Set<PendingCall> | undefined
 
-  constructor(signal: AbortSignal) {
-    this.#signal = signal
+  constructor(call: PendingCall) {
+    this.#signal = call.abort.signal
+    this.#only = call
+    this.#signal.addEventListener('abort', this)
+    watches.set(this.#signal, this)
   }
 
   add(call: PendingCall): void {
-    if (this.#calls.size === 0) this.#signal.addEventListener('abort', this)
-    this.#calls.add(call)
-    registry.pending.add(call)
+    this.#more ??= new Set()
+    this.#more.add(call)
   }
 
   remove(call: PendingCall): void {
-    registry.pending.delete(call)
-    this.#calls.delete(call)
-    if (this.#calls.size === 0) this.#signal.removeEventListener('abort', this)
+    if (this.#only === call) this.#only = undefined
+    else this.#more?.delete(call)
+    if (this.#only || this.#more?.size) return
+    this.#signal.removeEventListener('abort', this)
+    // Another watch may have taken its place since.
+    if (watches.get(this.#signal) === this) watches.delete(this.#signal)
   }
 
   handleEvent(): void {
     const { reason } = this.#signal
     const byTimer = raisedByTimer(reason)
-    for (const call of this.#calls) {
+    for (const call of this.#only ? [this.#only, ...(this.#more ?? [])] : (this.#more ?? [])) {
       const { cancel, timeouts } = call.abort
       if (byTimer && timeouts === 'ignore') continue
       this.remove(call)
