@@ -8,7 +8,7 @@ const BAD_VALUE = /[\0\r\n]|[^\0-\xff]/
  * Reads headers as callers write them, without the cost of a `Headers`: lower-case names, trimmed values.
  * undefined: there is one that only the native call can refuse in the words the caller expects.
  */
-export function headerPairs(source: unknown): HeaderPair[] | undefined {
+export function headerPairs(source: unknown): readonly HeaderPair[] | undefined {
   try {
     return readPairs(source)
   } catch {
@@ -17,11 +17,11 @@ export function headerPairs(source: unknown): HeaderPair[] | undefined {
   }
 }
 
-function readPairs(source: unknown): HeaderPair[] | undefined {
+function readPairs(source: unknown): readonly HeaderPair[] | undefined {
   if (source === undefined || source === null) return []
   if (typeof source !== 'object') return undefined
   // A Headers has checked and lower-cased its content already.
-  if (source instanceof Headers) return [...source]
+  if (source instanceof Headers) return recognised([...source])
   if (Array.isArray(source) && typeof source[0] === 'string') return flatPairs(source)
   if (isIterable(source)) return listedPairs(source)
   return recordPairs(source)
@@ -44,12 +44,46 @@ export function decoded(pairs: readonly HeaderPair[]): readonly HeaderPair[] {
   return pairs.some(isEncoding) ? pairs.filter((pair) => !isEncoding(pair)) : pairs
 }
 
-function recordPairs(record: object): HeaderPair[] | undefined {
+/**
+ * The headers read last. Programs send the same ones with every call: they are not read again, and whoever gets them knows the list
+ * itself again.
+ */
+let latest: readonly HeaderPair[] = []
+/** The record they were read from, as it was then: names and values in turn. */
+let latestRecord: readonly unknown[] = []
+
+function recordPairs(record: object): readonly HeaderPair[] | undefined {
+  const entries = Object.entries(record)
+  if (entries.length > 0 && isLatest(entries)) return latest
   const pairs: HeaderPair[] = []
-  for (const [name, value] of Object.entries(record)) {
+  for (const [name, value] of entries) {
     if (!add(pairs, name, value)) return undefined
   }
+  latest = recognised(pairs)
+  latestRecord = entries.every(([, value]) => typeof value === 'string') ? entries.flat() : []
+  return latest
+}
+
+function isLatest(entries: readonly (readonly [string, unknown])[]): boolean {
+  if (entries.length * 2 !== latestRecord.length) return false
+  let at = 0
+  for (const [name, value] of entries) {
+    if (latestRecord[at] !== name || latestRecord[at + 1] !== value) return false
+    at += 2
+  }
+  return true
+}
+
+/** The latest list, if this one says the same. */
+function recognised(pairs: readonly HeaderPair[]): readonly HeaderPair[] {
+  if (pairs.length === latest.length && pairs.every((pair, index) => isSame(pair, latest[index]))) return latest
+  latest = pairs
+  latestRecord = []
   return pairs
+}
+
+function isSame([name, value]: HeaderPair, other: HeaderPair | undefined): boolean {
+  return other !== undefined && name === other[0] && value === other[1]
 }
 
 function listedPairs(list: Iterable<unknown>): HeaderPair[] | undefined {

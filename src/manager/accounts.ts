@@ -1,7 +1,7 @@
 import { createHmac, hash } from 'node:crypto'
 import type { ProviderAdapter } from '../core/adapter.ts'
 import { accountText, isCarried, queueText } from '../core/queue-key.ts'
-import type { CapturedRequest, HeaderPair } from '../core/request.ts'
+import type { CapturedRequest, HeaderPair, Target } from '../core/request.ts'
 import type { Caller } from './caller.ts'
 import type { Account, ManagerSettings } from './context.ts'
 import { JobQueue } from './queue.ts'
@@ -24,6 +24,10 @@ export class Accounts {
   /** By everything that makes an account, in clear: in memory only. */
   readonly #byText = new Map<string, KnownAccount>()
   readonly #byId = new Map<string, KnownAccount>()
+  /** The request before: interception knows a list of headers again, so that nearly every request has the very same one. */
+  #latest:
+    | { readonly target: Target; readonly headers: readonly HeaderPair[]; readonly account: KnownAccount }
+    | undefined
 
   constructor(salt: Uint8Array, caller: Caller, settings: ManagerSettings) {
     this.#salt = salt
@@ -66,6 +70,13 @@ export class Accounts {
   }
 
   #accountFor({ target, headers }: CapturedRequest, adapter: ProviderAdapter): KnownAccount {
+    if (this.#latest?.headers === headers && this.#latest.target === target) return this.#latest.account
+    const account = this.#accountOf(target, headers, adapter)
+    this.#latest = { target, headers, account }
+    return account
+  }
+
+  #accountOf(target: Target, headers: readonly HeaderPair[], adapter: ProviderAdapter): KnownAccount {
     let text = `${target.provider}\0${target.baseUrl}\0${target.query}`
     for (const [name, value] of headers) if (isCarried(name)) text += `\0${name}:${value}`
     const known = this.#byText.get(text)
@@ -76,7 +87,7 @@ export class Accounts {
     return account
   }
 
-  #open(target: CapturedRequest['target'], carried: readonly HeaderPair[], adapter: ProviderAdapter): KnownAccount {
+  #open(target: Target, carried: readonly HeaderPair[], adapter: ProviderAdapter): KnownAccount {
     const id = this.#keyed(accountText(target, carried))
     // The same headers in another order are the same account.
     const known = this.#byId.get(id)

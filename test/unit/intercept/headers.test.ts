@@ -40,6 +40,40 @@ describe('headers', () => {
     ])
   })
 
+  test('are the very same list as long as they say the same, and read anew once they do not', () => {
+    const record: Record<string, string> = { 'X-A': '1', 'X-B': '2' }
+    const first = headerPairs(record)
+    const second = headerPairs({ 'X-A': '1', 'X-B': '2' })
+    const third = headerPairs(new Headers(record))
+    record['X-B'] = '3'
+    const changed = headerPairs(record)
+    record['X-C'] = '4'
+    const longer = headerPairs(record)
+
+    expect(second).toBe(first)
+    expect(third).toBe(first)
+    expect(headerPairs(new Headers({ 'x-a': '1', 'x-b': '9' }))).not.toEqual(first)
+    expect(first).toEqual([
+      ['x-a', '1'],
+      ['x-b', '2'],
+    ])
+    expect(changed).toEqual([
+      ['x-a', '1'],
+      ['x-b', '3'],
+    ])
+    expect(longer).toHaveLength(3)
+  })
+
+  test('that are refused are refused again', () => {
+    const wrong = { a: '1', b: 'x\ny' }
+
+    expect([headerPairs(wrong), headerPairs(wrong), headerPairs({ a: '1' })]).toEqual([
+      undefined,
+      undefined,
+      [['a', '1']],
+    ])
+  })
+
   const wrong: [string, unknown][] = [
     ['a text', 'a: b'],
     ['a line break', { a: 'b\nc: d' }],
