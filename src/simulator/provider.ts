@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { SimulatorClock } from './clock.ts'
 import type { FaultBook } from './faults.ts'
@@ -64,7 +64,7 @@ export interface Exchange {
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
   /** The request's body, unread. */
-  readonly body: IncomingMessage
+  readonly body: AsyncIterable<Buffer>
 }
 
 export interface Reply {

@@ -103,12 +103,16 @@ export async function startServer(
       world.clock.advance(settings.perPollMs)
     }
     if (route.operation === 'live' && settings.liveMs > 0) await wait(settings.liveMs)
+    // A refusal may come before the body has been read: the connection must live on, and be free for the next call.
+    const body = request.iterator({ destroyOnReturn: false })
     try {
-      return await route.handle({ account, query: url.searchParams, headers: request.headers, body: request })
+      return await route.handle({ account, query: url.searchParams, headers: request.headers, body })
     } catch (error) {
       if (error instanceof Refusal) return error.reply
       if (request.destroyed || closing.signal.aborted) throw error
       return surface.refuse(500, `The simulator itself failed: ${String(error)}`)
+    } finally {
+      request.resume()
     }
   }
 

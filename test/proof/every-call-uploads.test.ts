@@ -118,6 +118,22 @@ describe('an upload', () => {
     expect(uncaught).toEqual([])
   })
 
+  test('that is refused before all of it was read leaves its connection to the next calls', async () => {
+    await using simulator = await startSimulator({ limits: { fileBytes: 700 } })
+    const call = httpCall(simulator.baseUrl('openai'))
+    const refused = inputOf(openai, intentFor(openai), [JSON.stringify('x'.repeat(900))])
+    const fitting = inputOf(openai, intentFor(openai), ['{}'])
+
+    const told: unknown[] = []
+    for (const input of [refused, fitting, fitting, refused, fitting]) {
+      told.push(await outcome(Promise.resolve(openai.upload?.(intentFor(openai), input, call))))
+    }
+
+    const file = { value: { fileId: expect.stringMatching(/^file-/) as string } }
+    const refusal = { error: { status: 413 } }
+    expect(told).toMatchObject([refusal, file, file, refusal, file])
+  })
+
   test('that arrives is what was in the file', async () => {
     await using simulator = await startSimulator()
     const call = httpCall(simulator.baseUrl('openai'))
