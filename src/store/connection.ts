@@ -1,6 +1,6 @@
 import Sqlite from 'better-sqlite3'
 import { OffpeakError } from '../core/errors.ts'
-import { checkIsOurs, migrate } from './migrations.ts'
+import { checkIsOurs, migrate, PAGE_SIZE } from './migrations.ts'
 import { hasOrphanedLog, wasOurs } from './recognise.ts'
 
 /** One connection: every use of it is one transaction, and every failure an `OffpeakError`. */
@@ -83,6 +83,8 @@ export function connectionOver(database: Sqlite.Database, file: string): Connect
 }
 
 function configure(database: Sqlite.Database, busyTimeoutMs: number): void {
+  // Of a file that is yet to be written; one that exists keeps its own.
+  database.pragma(`page_size = ${PAGE_SIZE}`)
   useWriteAheadLog(database, busyTimeoutMs)
   // The driver's build sets NORMAL in WAL mode, which may lose the last commits in a power cut: a batch we paid for.
   database.pragma('synchronous = FULL')
@@ -92,7 +94,7 @@ function configure(database: Sqlite.Database, busyTimeoutMs: number): void {
   // Statements that write many rows keep a journal of their own, by default in a file: slow, and our prompts in a temporary folder.
   database.pragma('temp_store = MEMORY')
   database.pragma('cache_size = -16000')
-  database.pragma('wal_autocheckpoint = 4000')
+  database.pragma('wal_autocheckpoint = 1000')
   database.pragma('journal_size_limit = 67108864')
 }
 

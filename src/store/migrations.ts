@@ -96,6 +96,12 @@ export const STORE_VERSION: number = MIGRATIONS.length
 /** `offp`: tells a store of ours from every other SQLite file. */
 export const APPLICATION_ID = 0x6f666670
 
+/**
+ * Of a new store, in bytes. Bodies and answers are written in rows of about a kilobyte, one after the other: larger pages than the
+ * driver's 4096 are fewer writes to the log and from there to the database.
+ */
+export const PAGE_SIZE = 16_384
+
 /** Refuses, before anything is changed, a database that is not ours or that a newer offpeak has written. */
 export function checkIsOurs(database: Database, file: string): void {
   const [application, version, tables] = database.transaction(() => [

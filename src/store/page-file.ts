@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type LogFile, type LogState, type ReadAt, readLog } from './log-file.ts'
-import { APPLICATION_ID } from './migrations.ts'
+import { APPLICATION_ID, PAGE_SIZE } from './migrations.ts'
 
 /*
  * A database file read page by page, without SQLite, which refuses the whole for the sake of a part:
@@ -31,8 +31,12 @@ export interface PageFile extends Disposable {
 }
 
 const MAGIC = 'SQLite format 3\0'
-/** That of every store of ours: the driver's default. */
-const USUAL_PAGE_SIZE = 4096
+/** Those our stores have: the first ones the driver's default, all since a size of our own. */
+const USUAL_PAGE_SIZES = [4096, PAGE_SIZE]
+/** After its first page, a store begins with so many pages at least that are each the root of a table or an index. */
+const ROOTS = 12
+/** First bytes of the pages of such a tree. */
+const TREE_PAGES = new Set<number | undefined>([2, 5, 10, 13])
 
 /** Opens a database file and its log for reading. Never in a process that has it open with SQLite, whose locks closing a file drops. */
 export function openPages(file: string): PageFile {
@@ -51,7 +55,7 @@ export function openPages(file: string): PageFile {
 function pagesOver(main: OpenedFile, logFile: OpenedFile | undefined): PageFile {
   const log: LogFile = readLog(logFile?.size ?? 0, logFile?.readAt ?? (() => Buffer.alloc(0)))
   const inFile = readHeader(main.readAt(0, 100))
-  const pageSize = inFile?.pageSize ?? log.pageSize ?? USUAL_PAGE_SIZE
+  const pageSize = inFile?.pageSize ?? log.pageSize ?? guessPageSize(main)
   // A log of pages of another size is not this file's.
   const logged = log.pageSize === pageSize ? log.pages : new Map<number, number>()
 
@@ -75,6 +79,15 @@ function pagesOver(main: OpenedFile, logFile: OpenedFile | undefined): PageFile 
       logFile?.close()
     },
   }
+}
+
+/** Of a file that says nothing about itself. By a size too small, most roots would begin in the middle of a page. */
+function guessPageSize({ readAt }: OpenedFile): number {
+  const fits = (size: number): boolean => {
+    const roots = Array.from({ length: ROOTS }, (_, n) => readAt((n + 1) * size, 1)[0])
+    return roots.filter((first) => TREE_PAGES.has(first)).length > ROOTS / 2
+  }
+  return USUAL_PAGE_SIZES.find(fits) ?? PAGE_SIZE
 }
 
 function readHeader(bytes: Buffer): FileHeader | undefined {

@@ -39,6 +39,14 @@ function range(from: number, to: number): JobId[] {
   return Array.from({ length: to - from + 1 }, (_, n) => from + n)
 }
 
+/** Makes the file of a store to be, with pages so small that few jobs fill many of them. */
+export function makeFile(path: string): void {
+  const database = new Sqlite(path)
+  database.pragma(`page_size = ${PAGE}`)
+  database.exec('VACUUM')
+  database.close()
+}
+
 /** Fills an empty store. */
 export function fill(store: Store): void {
   const owner = store.enter({ pid: 1, leaseUntil: 5000 }, MADE_AT)
@@ -125,7 +133,9 @@ export function leavesOf(path: string, name: string): number[] {
 
 export function overwritePages(path: string, numbers: readonly number[], byte = 0xff): void {
   damage(path, (bytes) => {
-    for (const number of numbers) bytes.fill(byte, (number - 1) * PAGE, number * PAGE)
+    // As the header has it, where there is one.
+    const size = bytes.readUInt16BE(16) || PAGE
+    for (const number of numbers) bytes.fill(byte, (number - 1) * size, number * size)
   })
 }
 

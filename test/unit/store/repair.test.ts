@@ -24,6 +24,7 @@ describe('a damaged store', () => {
 
   beforeAll(() => {
     original = tempFolder()
+    scene.makeFile(join(original.path, 'store.db'))
     using store = openSqliteStore({ path: join(original.path, 'store.db') })
     scene.fill(store)
   })
