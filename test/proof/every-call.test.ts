@@ -5,7 +5,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Fault, Ledger } from '../../src/simulator/index.ts'
 import { type EngineOptions, isAnswerTo, prompts, startWorld, type World } from '../support/engine.ts'
-import { DOES_ALL } from '../support/proof-single/effort.ts'
+import { DOES_ALL, LONGEST_MS } from '../support/proof-single/effort.ts'
 
 /** Once the reply is this late, nobody waits for it any more. Instead of two minutes, so that a test can wait that long. */
 const REPLY_TIMEOUT_MS = 60
@@ -110,6 +110,7 @@ describe.each(Object.entries(SCENES))('of %s', (_, scene) => {
       // Upload, create, results and release of each batch, and polls.
       expect(k).toBeGreaterThan(4 * scene.batches)
     },
+    LONGEST_MS,
   )
 })
 

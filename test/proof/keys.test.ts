@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { Reply } from '../../src/core/reply.ts'
 import { type Engine, isAnswerTo, startWorld, type World } from '../support/engine.ts'
-import { seeds } from '../support/proof-single/effort.ts'
+import { LONGEST_MS, seeds } from '../support/proof-single/effort.ts'
 import { type Lots, lotsOf } from '../support/proof-single/lots.ts'
 
 /** As alike as keys can be: beginnings, endings and cases of each other, and one key in two projects. */
@@ -60,39 +60,43 @@ async function runOnce(world: World, lots: Lots, run: number): Promise<readonly 
   return told
 }
 
-test.each(seeds(1, 10))('five keys interleaved 10,000 ways stay apart (seed %i)', async (seed) => {
-  await using world = await startWorld()
-  const lots = lotsOf(seed)
-  const wanted = new Map<string, number>()
-  const batches = new Map<string, Set<Key>>()
-  const wrong: Told[] = []
+test.each(seeds(1, 10))(
+  'five keys interleaved 10,000 ways stay apart (seed %i)',
+  async (seed) => {
+    await using world = await startWorld()
+    const lots = lotsOf(seed)
+    const wanted = new Map<string, number>()
+    const batches = new Map<string, Set<Key>>()
+    const wrong: Told[] = []
 
-  for (let run = 0; run < RUNS; run += 1) {
-    const inRun = new Map<string, number>()
-    for (const told of await runOnce(world, lots, run)) {
-      if (!isAnswerTo(told.prompt, told.reply)) wrong.push(told)
-      const name = `${accountOf(told.key)} ${told.prompt}`
-      const times = (inRun.get(name) ?? 0) + 1
-      inRun.set(name, times)
-      // What an earlier run asked as often is answered by its work.
-      wanted.set(name, Math.max(wanted.get(name) ?? 0, times))
-      const id = told.reply.headers['x-offpeak-batch'] ?? ''
-      batches.set(id, (batches.get(id) ?? new Set()).add(told.key))
+    for (let run = 0; run < RUNS; run += 1) {
+      const inRun = new Map<string, number>()
+      for (const told of await runOnce(world, lots, run)) {
+        if (!isAnswerTo(told.prompt, told.reply)) wrong.push(told)
+        const name = `${accountOf(told.key)} ${told.prompt}`
+        const times = (inRun.get(name) ?? 0) + 1
+        inRun.set(name, times)
+        // What an earlier run asked as often is answered by its work.
+        wanted.set(name, Math.max(wanted.get(name) ?? 0, times))
+        const id = told.reply.headers['x-offpeak-batch'] ?? ''
+        batches.set(id, (batches.get(id) ?? new Set()).add(told.key))
+      }
     }
-  }
 
-  const { executions, accounts } = world.simulator.ledger()
-  const all = [...wanted.values()].reduce((sum, count) => sum + count, 0)
-  console.log(`seed ${seed}: ${RUNS * WAYS_PER_RUN} ways, ${all} requests paid for, ${batches.size} batches`)
-  expect(wrong).toEqual([])
-  expect(executions).toMatchObject({ live: 0, batch: all, distinct: wanted.size })
-  expect(new Set(accounts.map(({ account }) => account))).toEqual(new Set(KEYS.map(accountOf)))
-  // Every batch answered one key, and to that key the provider knows it.
-  const owners = [...batches].flatMap(([id, keys]) => [...keys].map((key) => [id, key] as const))
-  const statuses = await Promise.all(owners.map(([id, key]) => statusOf(world, id, key)))
-  expect(owners).toHaveLength(batches.size)
-  expect(new Set(statuses)).toEqual(new Set([200]))
-})
+    const { executions, accounts } = world.simulator.ledger()
+    const all = [...wanted.values()].reduce((sum, count) => sum + count, 0)
+    console.log(`seed ${seed}: ${RUNS * WAYS_PER_RUN} ways, ${all} requests paid for, ${batches.size} batches`)
+    expect(wrong).toEqual([])
+    expect(executions).toMatchObject({ live: 0, batch: all, distinct: wanted.size })
+    expect(new Set(accounts.map(({ account }) => account))).toEqual(new Set(KEYS.map(accountOf)))
+    // Every batch answered one key, and to that key the provider knows it.
+    const owners = [...batches].flatMap(([id, keys]) => [...keys].map((key) => [id, key] as const))
+    const statuses = await Promise.all(owners.map(([id, key]) => statusOf(world, id, key)))
+    expect(owners).toHaveLength(batches.size)
+    expect(new Set(statuses)).toEqual(new Set([200]))
+  },
+  LONGEST_MS,
+)
 
 /** As the simulator names it. */
 function accountOf(key: Key): string {

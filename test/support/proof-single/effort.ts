@@ -10,3 +10,6 @@ export function seeds(few: number, many: number): readonly number[] {
   if (given !== undefined) return [Number(given)]
   return Array.from({ length: DOES_ALL ? many : few }, (_, index) => index + 1)
 }
+
+/** For a test that takes seconds by itself, on a machine that does much else or with `OFFPEAK_PROOF=all`. */
+export const LONGEST_MS = 180_000
