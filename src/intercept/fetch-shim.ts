@@ -46,8 +46,10 @@ export function fetchInto(scope: OpenScope, call: FetchCall, next: Fetch): Promi
   // Whatever the native call refuses or gives up by itself, it does so in its own words.
   if (!headers || !isLive(signal) || !isReadable(body, init)) return letThrough()
 
-  const found: Found = { scope, head, target, headers, signal, input, letThrough }
-  const captured = captureBody(body, bodyHeaders(headers), signal)
+  const how = bodyHeaders(headers)
+  const sent = how.encoding === undefined ? headers : decoded(headers)
+  const found: Found = { scope, head, target, headers: sent, signal, input, letThrough }
+  const captured = captureBody(body, how, signal)
   return captured instanceof Promise ? settleLater(found, captured) : settle(found, captured)
 }
 
@@ -56,6 +58,7 @@ interface Found {
   readonly scope: OpenScope
   readonly head: RequestHead
   readonly target: Target
+  /** Those of the body as it was read. */
   readonly headers: readonly HeaderPair[]
   readonly signal: AbortSignal | undefined
   readonly input: unknown
@@ -103,11 +106,11 @@ function submit(found: Found, captured: Captured & { kind: 'json' }): Promise<Re
   const { method, url } = head
   const { text: body, json } = captured
   if (!signal) {
-    const replying = scope.batcher.submit({ method, url, target, headers: decoded(headers), body, json })
+    const replying = scope.batcher.submit({ method, url, target, headers, body, json })
     return replying?.then((reply) => toResponse(reply, url))
   }
   const cancel = { cancelled: false }
-  const replying = scope.batcher.submit({ method, url, target, headers: decoded(headers), body, json, cancel })
+  const replying = scope.batcher.submit({ method, url, target, headers, body, json, cancel })
   return replying && awaitReply(replying, { url, input: found.input }, { signal, cancel, timeouts: scope.timeouts })
 }
 

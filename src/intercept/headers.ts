@@ -28,7 +28,24 @@ function readPairs(source: unknown): readonly HeaderPair[] | undefined {
 }
 
 /** The headers that say how to read the body, in lower case. */
-export function bodyHeaders(pairs: readonly HeaderPair[]): { type: string | undefined; encoding: string | undefined } {
+export function bodyHeaders(pairs: readonly HeaderPair[]): BodyHeaders {
+  if (pairs !== judged.pairs) judged = { pairs, ...readBodyHeaders(pairs) }
+  return judged
+}
+
+interface BodyHeaders {
+  readonly type: string | undefined
+  readonly encoding: string | undefined
+}
+
+/** The list asked about last, which is mostly the next one. */
+let judged: BodyHeaders & { readonly pairs: readonly HeaderPair[] } = {
+  pairs: [],
+  type: undefined,
+  encoding: undefined,
+}
+
+function readBodyHeaders(pairs: readonly HeaderPair[]): BodyHeaders {
   let type: string | undefined
   let encoding: string | undefined
   for (const [name, value] of pairs) {

@@ -17,8 +17,10 @@ export interface Arrival extends Waiter {
 export class Inbox {
   readonly #clock: Clock
   readonly #onDue: () => void
-  /** How often this scope has asked exactly this. */
-  readonly #occurrences = new Map<string, number>()
+  /** What this scope has asked, by fingerprint. */
+  readonly #asked = new Set<string>()
+  /** How often, where it was more than once: rare, and so kept apart. */
+  readonly #repeated = new Map<string, number>()
   #arrivals: Arrival[] = []
   #characters = 0
 
@@ -33,9 +35,12 @@ export class Inbox {
 
   /** Which of its kind in this scope a request is, from 1. An SDK's own retry is the same request again, not another one. */
   occurrence(request: CapturedRequest, fingerprint: string): number {
-    const before = this.#occurrences.get(fingerprint) ?? 0
-    if (before > 0 && isRetry(request)) return before
-    this.#occurrences.set(fingerprint, before + 1)
+    const known = this.#asked.size
+    // Adding tells as well whether it was there: one look-up, among as many fingerprints as there are requests.
+    if (this.#asked.add(fingerprint).size > known) return 1
+    const before = this.#repeated.get(fingerprint) ?? 1
+    if (isRetry(request)) return before
+    this.#repeated.set(fingerprint, before + 1)
     return before + 1
   }
 
