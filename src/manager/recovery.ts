@@ -9,6 +9,8 @@ import { advance, type ManagerContext, type OpenBatch } from './context.ts'
 import { answerReply, problemAnswer } from './replies.ts'
 import type { Settler } from './settler.ts'
 
+/** Uploads are kept for weeks; one from before this is not relied on. */
+const UPLOAD_LASTS_MS = 3 * 24 * 60 * 60_000
 /** Pause between two looks, when the provider answered and the batch was not there (yet). */
 const LOOK_AGAIN_MS = 15_000
 
@@ -168,9 +170,10 @@ export class Recovery {
 
   #neverCreated(batch: OpenBatch): boolean {
     const { clock, emit } = this.#context
-    // An upload of another run may have expired, and a rebuilt store knows of none: uploading is free.
+    // An old upload may have expired, and a rebuilt store knows of none: uploading is free.
+    const { upload, createdAt } = batch.intent
     const canUpload = batch.account.adapter.upload !== undefined
-    const isOld = batch.intent.upload === undefined || batch.intent.epoch > 1
+    const isOld = upload === undefined || clock.now() - createdAt > UPLOAD_LASTS_MS
     if (!advance(this.#context, batch, { state: canUpload && isOld ? 'claimed' : 'uploaded' })) return false
     emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-recovered', how: 'never-created' })
     return true

@@ -48,7 +48,7 @@ export function prepareLocation(path: string, networkAt: (folder: string) => str
 }
 
 function prepareFolder(wanted: string, fileName: string): { readonly path: string; readonly isPrivate: boolean } {
-  const created = attempt(wanted, 'made', () => mkdirSync(wanted, { recursive: true, mode: 0o700 }))
+  const created = attempt(wanted, 'made', () => makeFolders(wanted))
   // Links are followed once, here: from now on the folder itself is checked and used.
   const path = attempt(wanted, 'read', () => realpathSync(wanted))
   const stats = attempt(path, 'read', () => statSync(path))
@@ -57,8 +57,7 @@ function prepareFolder(wanted: string, fileName: string): { readonly path: strin
 
   const isStoreFile = (name: string): boolean => name === fileName || COMPANIONS.some((end) => name === fileName + end)
   const isOnlyForStore =
-    created !== undefined ||
-    ((stats.mode & STICKY) === 0 && attempt(path, 'read', () => readdirSync(path)).every(isStoreFile))
+    created || ((stats.mode & STICKY) === 0 && attempt(path, 'read', () => readdirSync(path)).every(isStoreFile))
   if (isOnlyForStore) {
     attempt(path, 'made private', () => chmodSync(path, 0o700))
     return { path, isPrivate: true }
@@ -70,6 +69,24 @@ function prepareFolder(wanted: string, fileName: string): { readonly path: strin
     )
   }
   return { path, isPrivate: false }
+}
+
+/**
+ * Makes a folder and those above it; true when it was not there. One at a time, because Node's own `recursive` never returns where
+ * folders cannot be made but seem only to lack their parent, as in /proc.
+ */
+function makeFolders(wanted: string): boolean {
+  if (statsOf(wanted) !== undefined) return false
+  const parent = dirname(wanted)
+  if (parent !== wanted) makeFolders(parent)
+  try {
+    mkdirSync(wanted, { mode: 0o700 })
+    return true
+  } catch (error) {
+    // Another process was faster.
+    if (codeOf(error) === 'EEXIST') return false
+    throw error
+  }
 }
 
 function prepareFile(file: string): void {

@@ -272,7 +272,7 @@ export function prompts(count: number, word = 'prompt'): string[] {
 }
 
 /** The chat an `ask` without a body makes of a prompt. */
-export function chatBody(prompt: string, model = 'gpt-4o-mini'): JsonObject {
+function chatBody(prompt: string, model = 'gpt-4o-mini'): JsonObject {
   return { model, messages: [{ role: 'user', content: prompt }] }
 }
 

@@ -100,7 +100,7 @@ export function fakeBatcher(
   }
 }
 
-export function replyWith(reply: Partial<Reply>): Reply {
+function replyWith(reply: Partial<Reply>): Reply {
   return { status: 200, headers: { 'content-type': 'application/json' }, body: '{"from":"batch"}', ...reply }
 }
 

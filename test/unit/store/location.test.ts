@@ -126,6 +126,12 @@ describe('a place for the store', () => {
     )
   })
 
+  test.runIf(existsSync('/proc/self'))('is refused, and soon, where no folder can be made', () => {
+    expect(() => prepareLocation('/proc/offpeak/deeper/store.sqlite')).toThrow(
+      refused('store-unusable', /cannot be made/),
+    )
+  })
+
   test('is refused when it is a folder', () => {
     expect(() => prepareLocation(root)).toThrow(refused('store-unusable', `${root} is not a file; name a file`))
   })
