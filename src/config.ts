@@ -151,7 +151,7 @@ function describe(issue: z.core.$ZodIssue): string {
 }
 
 function unknownOption(name: string): string {
-  const names = Object.keys(Options.shape)
+  const names = [...Object.keys(Options.shape), 'cache.retentionDays', 'deferred.idleMs']
   const close = nearest(name, names)
   return `unknown option "${name}"; ${close === undefined ? `known are ${names.join(', ')}` : `did you mean "${close}"?`}`
 }

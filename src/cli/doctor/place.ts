@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { userInfo } from 'node:os'
 import { formatPlural } from '../../progress/format.ts'
 import type { Entry, Survey } from '../../store/survey.ts'
@@ -35,7 +36,12 @@ function folderFinding(folder: Entry, path: string): Finding {
   if (folder.kind !== 'folder')
     return bad('folder', `${folder.path} is not a folder`, `choose another place than ${path}`)
   if (hasModes() && (folder.mode & OTHERS_MAY_WRITE) !== 0) {
-    return bad('folder', `${says}: others may write to it, and exchange the store`, `chmod 700 ${folder.path}`)
+    // A folder that serves others too, such as /tmp, must not be closed to them.
+    return bad(
+      'folder',
+      `${says}: others may write to it, and exchange the store`,
+      `give the store a folder of its own, such as ${join(folder.path, 'offpeak')}`,
+    )
   }
   return ok('folder', says)
 }
