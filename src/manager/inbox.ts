@@ -3,7 +3,7 @@ import type { CapturedRequest } from '../core/request.ts'
 import type { Waiter } from './waiters.ts'
 
 /** Jobs, or characters of their bodies, kept in memory until the turn ends; beyond, they are written at once. */
-const GROUP_JOBS = 2048
+const GROUP_JOBS = 1024
 const GROUP_CHARACTERS = 4_000_000
 
 /** A request on its way into the store. */
