@@ -190,7 +190,9 @@ describe('the doctor', () => {
     expect(readable.code).toBe(0)
     expect(about(readable.findings, 'file')).toEqual([finding('warn', 'file', 'others may read', 'chmod 600')])
     expect(writable.code).toBe(1)
-    expect(about(writable.findings, 'folder')).toEqual([finding('bad', 'folder', 'others may write', 'folder of its own')])
+    expect(about(writable.findings, 'folder')).toEqual([
+      finding('bad', 'folder', 'others may write', 'folder of its own'),
+    ])
     expect(about(writable.findings, 'store')).toEqual([finding('warn', 'store', 'was not opened')])
   })
 

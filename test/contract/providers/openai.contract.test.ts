@@ -245,7 +245,11 @@ describe('rows', () => {
     ['neither answer nor error', row({ response: null, error: null }), { kind: 'unreadable' }],
     ['an answer without a body', row({ response: { status_code: 200, request_id: 'r' } }), { kind: 'unreadable' }],
     ['an answer whose body is null', row({ response: { ...response, body: null } }), { kind: 'unreadable' }],
-    ['the usual row with null for a body', row({ response: { ...response, body: null }, error: null }), { kind: 'unreadable' }],
+    [
+      'the usual row with null for a body',
+      row({ response: { ...response, body: null }, error: null }),
+      { kind: 'unreadable' },
+    ],
     ['a status that is none', row({ response: { ...response, status_code: 0 } }), { kind: 'unreadable' }],
     ['a status that is text', row({ response: { ...response, status_code: '200' } }), { kind: 'unreadable' }],
     ['an interim status', row({ response: { ...response, status_code: 102 } }), { kind: 'unreadable' }],
