@@ -93,6 +93,24 @@ describe('a create whose outcome is unknown', () => {
     expect(world.simulator.ledger().calls.create).toBe(1)
   })
 
+  test('is made after days from a new upload: the first may be gone by then', async () => {
+    await using world = await startWorld({
+      faults: [
+        { kind: 'reset', moment: 'before', operation: 'create', times: 1 },
+        { kind: 'status', status: 503, operation: 'list', retryAfter: 3600 },
+      ],
+    })
+    const engine = world.engine()
+    const startedAt = world.clock.now()
+    const answers = answersOf(world, engine)
+    await world.untilTrue(() => world.clock.now() - startedAt >= 4 * 24 * 3_600_000)
+    world.simulator.clearFaults()
+
+    expect(await answers).toBe(PROMPTS.length)
+    expect(executions(world)).toEqual(ONCE_EACH)
+    expect(world.simulator.ledger().calls).toMatchObject({ upload: 2, create: 2 })
+  })
+
   test('is found among more than a page of other batches', async () => {
     await using world = await startWorld({
       faults: [{ kind: 'reset', moment: 'after', operation: 'create', times: 1 }],

@@ -8,7 +8,7 @@ import { bad, type Finding, ok, warn } from './finding.ts'
 const OTHERS_MAY_WRITE = 0o022
 const OTHERS_MAY_READ = 0o044
 /** Less than this is soon used up by a batch or two. */
-const LITTLE_ROOM = 10_000_0000
+const LITTLE_ROOM = 100_000_000
 
 /** Whether a store may be where it is, and is private there. */
 export function placeFindings(survey: Survey, path: string): readonly Finding[] {

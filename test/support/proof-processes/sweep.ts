@@ -205,9 +205,8 @@ export async function pointsReached(tagging: Tagging): Promise<ReadonlySet<strin
 
 /** What an adapter does without a call, and the call that only `offpeak doctor` makes. */
 const NO_CALLS = new Set(['match', 'admit', 'weigh', 'line', 'envelope', 'usage', 'list'])
-/** States an intent is taken to. It begins as `claimed`, and may have to begin again. */
-const STATES: Readonly<Record<IntentState, true>> = {
-  claimed: true,
+/** States an intent is taken to. Back to `claimed` goes only an intent of a rebuilt store, or one whose upload is days old: no program meets that in seconds. */
+const STATES: Readonly<Record<Exclude<IntentState, 'claimed'>, true>> = {
   uploaded: true,
   creating: true,
   created: true,
