@@ -64,7 +64,7 @@ const REFUSALS = new Set([400, 413])
 /** Enough for whatever a first run left behind; a program that is run again this often should have all its answers. */
 const RUNS = 4
 /** Long enough for a batch made by mistake to be cancelled while the provider still looks at its input. */
-const SLOW_BATCH_MS = 5000
+const SLOW_BATCH_MS = 15_000
 const BATCH_MS = 250
 
 /** Frozen between its last look at its lease and the create, a program sends it on waking: nothing can stop it there. */
