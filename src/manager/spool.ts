@@ -6,6 +6,7 @@ import type { BatchInput, ProviderAdapter } from '../core/adapter.ts'
 import type { Intent } from '../core/batch.ts'
 import { customId } from '../core/job.ts'
 import type { Store } from '../core/store.ts'
+import { isAlive } from './is-alive.ts'
 
 /** `<process id>-<random>`, marked as ours where everybody's files are. */
 const FOLDER = /^(?:offpeak-spool-)?(\d+)-\w+$/
@@ -67,15 +68,6 @@ function placeOf({ folder }: SpoolPlace): { readonly parent: string; readonly pr
   return folder === undefined
     ? { parent: tmpdir(), prefix: 'offpeak-spool-' }
     : { parent: join(folder, 'spool'), prefix: '' }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
-  }
 }
 
 function* lines(store: Store, adapter: ProviderAdapter, intent: Intent): Generator<string> {

@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { parseArguments } from '../../src/cli/args.ts'
 import type { Command } from '../../src/cli/command.ts'
-import { runCli } from '../../src/cli/main.ts'
+
 import { OffpeakError } from '../../src/core/errors.ts'
+import { cli } from '../support/cli.ts'
 
 const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 
@@ -41,18 +42,6 @@ function startCli(args: readonly string[], nodeArgs: readonly string[] = []): Ru
     interrupt: () => void child.kill('SIGINT'),
     ended,
   }
-}
-
-async function run(args: readonly string[], commands?: readonly Command[]): Promise<Outcome> {
-  let stdout = ''
-  let stderr = ''
-  const context = {
-    print: (text: string) => void (stdout += text),
-    say: (text: string) => void (stderr += `${text}\n`),
-    interrupted: new AbortController().signal,
-  }
-  const code = await runCli(args, context, commands)
-  return { code, stdout, stderr }
 }
 
 function command(name: string, work: Command['run']): Command {
@@ -97,7 +86,7 @@ describe('arguments', () => {
 
 describe('the command line', () => {
   test('without a command says what there is, on stderr, as wrong usage', async () => {
-    const { code, stdout, stderr } = await run([])
+    const { code, stdout, stderr } = await cli([])
 
     expect(code).toBe(2)
     expect(stdout).toBe('')
@@ -105,7 +94,7 @@ describe('the command line', () => {
   })
 
   test.each([['--help'], ['-h'], ['help']])('%s is data: it goes to stdout', async (flag) => {
-    const { code, stdout, stderr } = await run([flag])
+    const { code, stdout, stderr } = await cli([flag])
 
     expect(code).toBe(0)
     expect(stdout).toMatch(/^Usage: offpeak <command>/)
@@ -118,11 +107,11 @@ describe('the command line', () => {
     ['help', 'simulate'],
     ['--help', 'simulate'],
   ])('%s %s explains the command instead of running it', async (...args) => {
-    expect(await run(args)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Usage: offpeak simulate/) })
+    expect(await cli(args)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Usage: offpeak simulate/) })
   })
 
   test('--version is the version of the package', async () => {
-    expect(await run(['--version'])).toEqual({
+    expect(await cli(['--version'])).toEqual({
       code: 0,
       stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
       stderr: '',
@@ -134,16 +123,16 @@ describe('the command line', () => {
     ['frobnicate', 'unknown command frobnicate'],
     ['--versoin', 'unknown option --versoin, did you mean --version?'],
   ])('%s: %s', async (word, message) => {
-    expect(await run([word])).toEqual({ code: 2, stdout: '', stderr: `offpeak: ${message}\nTry: offpeak --help\n` })
+    expect(await cli([word])).toEqual({ code: 2, stdout: '', stderr: `offpeak: ${message}\nTry: offpeak --help\n` })
   })
 
   test('wrong usage of a command names the command to ask', async () => {
-    expect(await run(['simulate', '--prot', '1'])).toEqual({
+    expect(await cli(['simulate', '--prot', '1'])).toEqual({
       code: 2,
       stdout: '',
       stderr: 'offpeak: unknown option --prot, did you mean --port?\nTry: offpeak simulate --help\n',
     })
-    expect(await run(['simulate', 'now'])).toMatchObject({ code: 2 })
+    expect(await cli(['simulate', 'now'])).toMatchObject({ code: 2 })
   })
 
   test('a command gets what follows its name, and its exit code is the exit code', async () => {
@@ -153,14 +142,14 @@ describe('the command line', () => {
       return Promise.resolve(3)
     })
 
-    expect(await run(['echo', 'a', '--b', '--', '--help'], [echo])).toMatchObject({ code: 3 })
+    expect(await cli(['echo', 'a', '--b', '--', '--help'], [echo])).toMatchObject({ code: 3 })
     expect(given).toEqual(['a', '--b', '--', '--help'])
   })
 
   test('a command that fails is one line on stderr, and exit code 1', async () => {
     const broken = command('break', () => Promise.reject(new OffpeakError('store-full', 'the disk is full')))
 
-    expect(await run(['break'], [broken])).toEqual({ code: 1, stdout: '', stderr: 'offpeak: the disk is full\n' })
+    expect(await cli(['break'], [broken])).toEqual({ code: 1, stdout: '', stderr: 'offpeak: the disk is full\n' })
   })
 })
 
@@ -202,7 +191,7 @@ describe('offpeak simulate', () => {
     const address = server.address()
     const port = typeof address === 'object' ? address?.port : undefined
 
-    const outcome = await run(['simulate', '--port', String(port)])
+    const outcome = await cli(['simulate', '--port', String(port)])
     server.close()
 
     expect(outcome).toEqual({

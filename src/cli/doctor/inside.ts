@@ -4,6 +4,7 @@ import type { Inspection, Look } from '../../store/inspect.ts'
 import type { LogState } from '../../store/log-file.ts'
 import { formatBytes } from '../sizes.ts'
 import { bad, type Finding, ok, warn } from './finding.ts'
+import { isAlive } from '../../manager/is-alive.ts'
 
 /** What is in a store, or why that cannot be told. */
 export function insideFindings(inspection: Inspection, path: string, now: number): readonly Finding[] {
@@ -113,13 +114,4 @@ function holder({ pid, leaseUntil }: OpenIntentSummary): string {
 function nextStep({ state }: OpenIntentSummary): string {
   const again = 'run the program again with the same key'
   return state === 'creating' ? `${again}: it looks for the batch before it sends anything` : `${again}: it carries on`
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
-  }
 }
