@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { ProviderAdapter } from './core/adapter.ts'
 import { OffpeakError } from './core/errors.ts'
 import { nearest } from './core/nearest.ts'
+import { DEFAULT_POLL_MS } from './core/poll-policy.ts'
 import type { Store } from './core/store.ts'
 
 /** Options of `batchify()`. Durations are milliseconds. */
@@ -12,7 +13,7 @@ export interface BatchifyOptions {
   batchSize?: number | undefined
   /** A queue becomes a batch this long after its first job. Default 2000. */
   batchWindowMs?: number | undefined
-  /** First poll interval; grows by half each time up to `maxPollIntervalMs`. Default 10 000. */
+  /** First poll interval; grows by half each time up to `maxPollIntervalMs`. Default 10 000, or the pace a provider asks for. */
   pollIntervalMs?: number | undefined
   /** Default 60 000, or `pollIntervalMs` if that is longer. */
   maxPollIntervalMs?: number | undefined
@@ -26,6 +27,8 @@ export interface BatchifyOptions {
   metadata?: Readonly<Record<string, string>> | undefined
   /** Further base URLs a provider is reached at, e.g. `{ openai: ['http://127.0.0.1:9911/v1'] }`. */
   baseUrls?: Readonly<Record<string, readonly string[]>> | undefined
+  /** Options of one provider alone, by its name: `{ gemini: { … } }`. */
+  providers?: Readonly<Record<string, unknown>> | undefined
   /** Which calls are batched: those made in the scope's asynchronous context (default), or every call in the process. */
   scope?: 'context' | 'process' | undefined
   /** What an SDK's own timer may do to a batched call: nothing (default), or what it does to a live one. */
@@ -48,7 +51,8 @@ export interface BatchifyOptions {
 export interface Config {
   readonly batchSize: number
   readonly batchWindowMs: number
-  readonly pollIntervalMs: number
+  /** undefined: the pace each provider asks for. */
+  readonly pollIntervalMs: number | undefined
   readonly maxPollIntervalMs: number
   readonly completionWindow: string
   readonly cache: boolean
@@ -56,6 +60,8 @@ export interface Config {
   readonly store: string | Store
   readonly metadata: Readonly<Record<string, string>>
   readonly baseUrls: Readonly<Record<string, readonly string[]>>
+  /** Every provider, with the options given for it. */
+  readonly adapters: readonly ProviderAdapter[]
   readonly scope: 'context' | 'process'
   readonly timeouts: 'ignore' | 'honor'
   readonly display: 'auto' | 'live' | 'log' | 'off'
@@ -81,7 +87,7 @@ const interval = z.number().min(1).max(LONGEST_MS)
 const Options = z.strictObject({
   batchSize: count.default(1000),
   batchWindowMs: duration.default(2000),
-  pollIntervalMs: interval.default(10_000),
+  pollIntervalMs: interval.optional(),
   maxPollIntervalMs: interval.optional(),
   completionWindow: z.string().default('24h'),
   cache: z
@@ -90,6 +96,7 @@ const Options = z.strictObject({
   store: z.union([z.string().min(1), z.custom<Store>(isStore, 'expected a path or a Store')]).optional(),
   metadata: z.record(z.string(), z.string()).default({}),
   baseUrls: z.record(z.string(), z.array(z.string())).default({}),
+  providers: z.record(z.string(), z.unknown()).default({}),
   scope: z.enum(['context', 'process']).default('context'),
   timeouts: z.enum(['ignore', 'honor']).default('ignore'),
   display: z.enum(['auto', 'live', 'log', 'off']).default('auto'),
@@ -112,15 +119,18 @@ export function parseConfig(
 ): Config {
   const parsed = Options.safeParse(options)
   if (!parsed.success) throw invalid(parsed.error.issues.map(describe).join('; '))
-  const { cache, store, maxPollIntervalMs, baseUrls, deferred, ...rest } = parsed.data
+  const { cache, store, pollIntervalMs, maxPollIntervalMs, baseUrls, providers, deferred, ...rest } = parsed.data
   checkMetadata(rest.metadata, adapters)
   checkWindow(rest.completionWindow, adapters)
-  if (maxPollIntervalMs !== undefined && maxPollIntervalMs < rest.pollIntervalMs) {
-    throw invalid(`maxPollIntervalMs (${maxPollIntervalMs}) is below pollIntervalMs (${rest.pollIntervalMs})`)
+  const firstPollMs = pollIntervalMs ?? DEFAULT_POLL_MS
+  if (maxPollIntervalMs !== undefined && maxPollIntervalMs < firstPollMs) {
+    throw invalid(`maxPollIntervalMs (${maxPollIntervalMs}) is below pollIntervalMs (${firstPollMs})`)
   }
   return Object.freeze({
     ...rest,
-    maxPollIntervalMs: maxPollIntervalMs ?? Math.max(60_000, rest.pollIntervalMs),
+    pollIntervalMs,
+    maxPollIntervalMs: maxPollIntervalMs ?? Math.max(60_000, firstPollMs),
+    adapters: configured(adapters, providers),
     cache: cache !== false,
     deferAfterMs: typeof deferred === 'object' ? deferred.idleMs : deferred ? DEFER_AFTER_MS : undefined,
     retentionMs: (typeof cache === 'object' ? cache.retentionDays : 30) * DAY_MS,
@@ -181,20 +191,43 @@ function checkWindow(window: string, adapters: readonly ProviderAdapter[]): void
   }
 }
 
+/** Each adapter with the options given for it; an option that a provider does not have is an error that names both. */
+function configured(
+  adapters: readonly ProviderAdapter[],
+  given: Readonly<Record<string, unknown>>,
+): readonly ProviderAdapter[] {
+  for (const provider of Object.keys(given)) checkProvider(provider, adapters, 'option "providers"')
+  return adapters.map((adapter) => {
+    const settings = given[adapter.name]
+    if (settings === undefined) return adapter
+    const option = `option "providers.${adapter.name}"`
+    if (!adapter.configure) throw invalid(`${option}: ${adapter.name} has no options of its own`)
+    try {
+      return adapter.configure(settings)
+    } catch (error) {
+      if (!(error instanceof z.ZodError)) throw error
+      throw invalid(error.issues.map(({ path, message }) => `${[option, ...path].join('.')}: ${message}`).join('; '))
+    }
+  })
+}
+
+function checkProvider(provider: string, adapters: readonly ProviderAdapter[], where: string): void {
+  const names = adapters.map(({ name }) => name)
+  if (names.includes(provider)) return
+  const close = nearest(provider, names)
+  throw invalid(
+    `${where}: unknown provider "${provider}"; ${close ? `did you mean "${close}"?` : `known are ${names.join(', ')}`}`,
+  )
+}
+
 function allBaseUrls(
   given: Readonly<Record<string, readonly string[]>>,
   env: Environment,
   adapters: readonly ProviderAdapter[],
 ): Config['baseUrls'] {
-  const names = adapters.map(({ name }) => name)
   const all: Record<string, string[]> = {}
   const add = (provider: string, url: string, where: string): void => {
-    if (!names.includes(provider)) {
-      const close = nearest(provider, names)
-      throw invalid(
-        `${where}: unknown provider "${provider}"; ${close ? `did you mean "${close}"?` : `known are ${names.join(', ')}`}`,
-      )
-    }
+    checkProvider(provider, adapters, where)
     if (!isHttp(url)) throw invalid(`${where}: "${url}" is not an http or https URL`)
     ;(all[provider] ??= []).push(url)
   }
@@ -206,9 +239,9 @@ function allBaseUrls(
     add(pair.slice(0, cut).trim(), pair.slice(cut + 1).trim(), 'OFFPEAK_BASE_URLS')
   }
   for (const { name, baseUrlEnv } of adapters) {
-    const url = env[baseUrlEnv]?.trim()
+    const url = baseUrlEnv === undefined ? undefined : env[baseUrlEnv]?.trim()
     // The SDK's own variable: whatever it holds is the SDK's to complain about.
-    if (url && isHttp(url)) add(name, url, baseUrlEnv)
+    if (url && isHttp(url)) add(name, url, `${baseUrlEnv}`)
   }
   return all
 }

@@ -99,7 +99,7 @@ function assemble(config: Config, store: Store): OpenedScope {
   let hasDeferred = false
   deferral.promise.catch(() => (hasDeferred = true))
   const manager = new BatchManager({
-    adapters: new Map(adapters.map((adapter) => [adapter.name, adapter])),
+    adapters: new Map(config.adapters.map((adapter) => [adapter.name, adapter])),
     store,
     clock,
     emit,
@@ -112,7 +112,7 @@ function assemble(config: Config, store: Store): OpenedScope {
     onDeferred: deferral.reject,
     notify,
   })
-  const match = createMatch(adapters, config.baseUrls)
+  const match = createMatch(config.adapters, config.baseUrls)
   const batcher: Batcher = {
     match: config.disabled ? () => undefined : match,
     submit: (request) => manager.submit(request),

@@ -1,4 +1,5 @@
-import type { BatchHandle, BatchLine, BatchState, Intent, JobResult } from './batch.ts'
+import type { BatchHandle, BatchLine, BatchProblem, BatchState, Intent, JobResult } from './batch.ts'
+import type { ProviderError } from './errors.ts'
 import type { Problem, Usage } from './reply.ts'
 import type { HeaderPair, JsonObject, RequestHead, Target } from './request.ts'
 
@@ -14,14 +15,20 @@ export interface Limits {
   readonly metadata: { readonly pairs: number; readonly keyLength: number; readonly valueLength: number }
 }
 
-/** One HTTP call of ours. Paths are relative to the base URL; its own query is added by the caller. */
+/** One HTTP call of ours. */
 export interface ProviderRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE'
-  /** Begins with a slash: `/batches`. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /**
+   * Begins with a slash and is relative to the base URL: `/batches`. Or an absolute URL, as a reply has named it: the caller's headers and
+   * the base URL's own query go along to the base URL's own origin only.
+   */
   readonly path: string
-  readonly query?: Readonly<Record<string, string>>
+  /** A list of values is a parameter given several times. */
+  readonly query?: Readonly<Record<string, string | readonly string[]>>
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string | FormData
+  readonly body?: string | FormData | Blob
+  /** It takes as long as its bytes take, however many: an upload or a download. Any other call is given up after two minutes. */
+  readonly isTransfer?: boolean
 }
 
 /**
@@ -42,8 +49,8 @@ export interface BatchInput {
   readonly fileName: string
   /** A file-backed Blob of the JSONL. */
   readonly blob: Blob
-  /** The same, line by line, for providers that take their rows inline. */
-  lines(): AsyncIterable<string>
+  /** One JSON text on disk for providers that take their rows inline: `before`, the lines with commas between them, `after`. */
+  document(before: string, after: string): Promise<Blob>
 }
 
 /** What a look-up after an ambiguous create can find. */
@@ -68,9 +75,31 @@ export interface TaggedBatch {
 /**
  * What a refusal of an upload or a create means for its jobs.
  * `account`: the key, its rights or its balance: nothing of this account will run now.
- * `capacity`: no room at the moment: hold and try again. `too-large`: split. `invalid`: these jobs cannot run.
+ * `capacity`: no room at the moment: hold and try again. `too-large`: split. `invalid`: these jobs cannot run, none of them.
+ * `rows`: at least one of them cannot, those named or, where none is, one yet to be found; the others can.
  */
-export type Refusal = 'account' | 'capacity' | 'too-large' | 'invalid'
+export type Refusal = 'account' | 'capacity' | 'too-large' | 'invalid' | { readonly rows: readonly BatchProblem[] }
+
+/** Rows of a batch that still runs. */
+export interface FinishedRows {
+  readonly rows: readonly JobResult[]
+  /** Where the next look goes on; handed back as it is. */
+  readonly since: JsonObject
+}
+
+/** What people ask before they trust a provider with their work; the README's table is made of it. */
+export interface ProviderFacts {
+  /** As its makers write it. */
+  readonly title: string
+  /** What it batches, as its documentation names it: `/v1/chat/completions`. */
+  readonly endpoints: readonly string[]
+  /** Off the live price, with what is uncertain about it: `50 %`. */
+  readonly discount: string
+  /** By what a batch is found again after a create that nobody answered: `metadata`. */
+  readonly recoveredBy: string
+  /** What of its live surface goes through at full price, in a few words each. */
+  readonly passesThrough: readonly string[]
+}
 
 /**
  * Everything we know about one provider. Stateless: no timers, environment, store or global fetch.
@@ -79,10 +108,16 @@ export type Refusal = 'account' | 'capacity' | 'too-large' | 'invalid'
 export interface ProviderAdapter {
   /** Stored with every job; renaming it is a migration. */
   readonly name: string
+  readonly facts: ProviderFacts
   /** The base URLs it answers for by itself, e.g. `https://api.openai.com/v1`. */
   readonly bases: readonly string[]
-  /** Environment variable in which its SDK looks for another base URL. */
-  readonly baseUrlEnv: string
+  /**
+   * What its official SDK puts between the base URL it is given and the paths used here, where it does: `['/v1']`. A base URL somebody
+   * configures may end before it or after it. The usual one first.
+   */
+  readonly prefixes?: readonly string[]
+  /** Environment variable in which its SDK looks for another base URL; undefined: its SDK looks in none. */
+  readonly baseUrlEnv: string | undefined
   readonly limits: Limits
   /** What may share one batch. */
   readonly mixes: 'nothing' | 'models' | 'endpoints'
@@ -95,14 +130,26 @@ export interface ProviderAdapter {
   }
   /** Response header in which SDKs look for the request id. */
   readonly requestIdHeader: string
+  /** The pace of polls its documentation asks for, in milliseconds, where the user sets none. Default 10 000. */
+  readonly pollIntervalMs?: number
+  /**
+   * The same adapter with options of this provider's own: `batchify({ providers: { <name>: settings } })`. Throws a `ZodError` on any it does
+   * not know. Absent: there are none.
+   */
+  configure?(settings: unknown): ProviderAdapter
   /** `path` is what follows the base URL. undefined: not batchable, let it through. */
   match(head: RequestHead, path: string): Pick<Target, 'endpoint' | 'model'> | undefined
+  /**
+   * What our own calls carry of a caller's header (its name in lower case) that could be carried; undefined: nothing. What is carried tells
+   * accounts apart, so one meaning should have one spelling. Absent: every header as it is.
+   */
+  carry?(name: string, value: string): string | undefined
   /** Why this body cannot ride a batch, in a few words for a person; undefined when it can. */
   admit?(body: JsonObject, target: Target): string | undefined
   /** How much of `limits.jobs` a body uses; 1 when absent. */
   weigh?(body: JsonObject, target: Target): number
-  /** Error codes whose meaning the HTTP status does not tell. */
-  readonly refusals: Readonly<Record<string, Refusal>>
+  /** What a refused upload or create means, where its HTTP status does not tell; undefined: the status does. */
+  refusal?(error: ProviderError): Refusal | undefined
   /** One line of input, without its newline. */
   line(line: BatchLine): string
   /** Free and repeatable. Absent where rows travel inside `create`. */
@@ -122,6 +169,11 @@ export interface ProviderAdapter {
   poll(handles: readonly BatchHandle[], call: Call): Promise<readonly BatchState[]>
   /** Every row of every result channel, in any order, in groups as they arrive. */
   results(handle: BatchHandle, call: Call): AsyncIterable<readonly JobResult[]>
+  /**
+   * Rows that have finished while the batch still runs, from where an earlier look left off (`since`; undefined: from the first). A row may
+   * come twice or not at all: `results` reads them all in the end. Present where running batches are `partial`.
+   */
+  finished?(handle: BatchHandle, since: JsonObject | undefined, call: Call): AsyncIterable<FinishedRows>
   cancel(handle: BatchHandle, call: Call): Promise<void>
   /** Removes what the intent left in the provider's storage and nobody needs any more. */
   release?(handle: BatchHandle, call: Call): Promise<void>

@@ -1,3 +1,6 @@
+/** The pace of polls where neither the user nor the provider's documentation asks for one. */
+export const DEFAULT_POLL_MS = 10_000
+
 export interface PollPace {
   readonly intervalMs: number
   readonly maxIntervalMs: number

@@ -56,6 +56,17 @@ export function isCarried(name: string): boolean {
   return !NOT_CARRIED.has(name) && !NOT_CARRIED_PREFIX.test(name)
 }
 
+/** The headers our own calls carry on the caller's behalf; `carry` is what the provider's adapter has to say about each. */
+export function carriedHeaders(
+  headers: readonly HeaderPair[],
+  carry: ((name: string, value: string) => string | undefined) | undefined,
+): readonly HeaderPair[] {
+  return headers.flatMap(([name, value]): HeaderPair[] => {
+    const carried = isCarried(name) ? (carry ? carry(name, value) : value) : undefined
+    return carried === undefined ? [] : [[name, carried]]
+  })
+}
+
 /** Separates parts that cannot contain it: header names, values and URLs have no NUL. */
 const SEPARATOR = '\0'
 

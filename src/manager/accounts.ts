@@ -1,6 +1,6 @@
 import { createHmac, hash } from 'node:crypto'
 import type { ProviderAdapter } from '../core/adapter.ts'
-import { accountText, isCarried, queueText } from '../core/queue-key.ts'
+import { accountText, carriedHeaders, queueText } from '../core/queue-key.ts'
 import type { CapturedRequest, HeaderPair, Target } from '../core/request.ts'
 import type { Caller } from './caller.ts'
 import type { Account, ManagerSettings } from './context.ts'
@@ -77,11 +77,11 @@ export class Accounts {
   }
 
   #accountOf(target: Target, headers: readonly HeaderPair[], adapter: ProviderAdapter): KnownAccount {
+    const carried = carriedHeaders(headers, adapter.carry)
     let text = `${target.provider}\0${target.baseUrl}\0${target.query}`
-    for (const [name, value] of headers) if (isCarried(name)) text += `\0${name}:${value}`
+    for (const [name, value] of carried) text += `\0${name}:${value}`
     const known = this.#byText.get(text)
     if (known) return known
-    const carried = headers.filter(([name]) => isCarried(name))
     const account = this.#open(target, carried, adapter)
     this.#byText.set(text, account)
     return account

@@ -129,6 +129,7 @@ export class BatchManager {
       waiters,
       recovery: this.#recovery,
       queueAgain,
+      reject: (batch, refused, jobs) => rejection.handle(batch, refused, jobs),
       watch: (batch) => this.#watch(batch),
       newTag: options.newTag,
       track: (work) => tasks.track(work),
@@ -137,7 +138,10 @@ export class BatchManager {
     const collector = new Collector(context, this.#settler, rejection, queueAgain)
     this.#poller = new Poller(context, {
       onFault,
-      onRunning: (batch) => this.#lookForTwins(batch),
+      onRunning: (batch, state) => {
+        this.#lookForTwins(batch)
+        if (state.phase === 'running' && state.partial) void tasks.track(() => collector.collectFinished(batch))
+      },
       onEnded: (batch, state) => {
         this.#lookForTwins(batch)
         if (state.outcome !== 'failed') flusher.roomAgain(batch.account)

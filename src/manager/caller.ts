@@ -65,22 +65,23 @@ export class Caller {
   }
 
   async #send(line: Line, request: ProviderRequest, signals: readonly AbortSignal[]): Promise<Response> {
-    const what = `${request.method} ${request.path}`
-    // An upload or a download takes as long as its bytes take.
-    const isTransfer = request.body instanceof FormData || request.path.endsWith('/content')
+    const url = urlOf(line, request)
+    // A URL that a reply has named may hold a signature in its query.
+    const what = `${request.method} ${request.path.startsWith('/') ? request.path : url.pathname}`
+    const isOwn = url.origin === new URL(line.baseUrl).origin
     const init: RequestInit = {
       method: request.method,
       headers: [
-        ...line.headers.map(([name, value]): [string, string] => [name, value]),
+        ...(isOwn ? line.headers : []).map(([name, value]): [string, string] => [name, value]),
         ...Object.entries(request.headers ?? {}),
       ],
       redirect: 'manual',
       ...(request.body === undefined ? {} : { body: bodyOf(request.body) }),
-      signal: AbortSignal.any(isTransfer ? [...signals] : [...signals, AbortSignal.timeout(REPLY_TIMEOUT_MS)]),
+      signal: AbortSignal.any(request.isTransfer ? [...signals] : [...signals, AbortSignal.timeout(REPLY_TIMEOUT_MS)]),
     }
     let response: Response
     try {
-      response = await this.#follow(urlOf(line, request), init)
+      response = await this.#follow(url.href, init)
     } catch (cause) {
       throw new NetworkError(`${what}: ${reasonOf(cause)}`, { cause })
     }
@@ -106,7 +107,7 @@ export class Caller {
   }
 }
 
-function bodyOf(body: string | FormData): string | Blob {
+function bodyOf(body: string | FormData | Blob): string | Blob {
   return body instanceof FormData ? multipartOf(body) : body
 }
 
@@ -114,11 +115,15 @@ function isRedirect(response: Response): boolean {
   return [301, 302, 303, 307, 308].includes(response.status) && response.headers.has('location')
 }
 
-function urlOf(line: Line, request: ProviderRequest): string {
-  const query = new URLSearchParams(line.query)
-  for (const [name, value] of Object.entries(request.query ?? {})) query.set(name, value)
-  const text = query.toString()
-  return line.baseUrl + request.path + (text === '' ? '' : `?${text}`)
+function urlOf(line: Line, { path, query = {} }: ProviderRequest): URL {
+  const url = new URL(path.startsWith('/') ? line.baseUrl + path : path)
+  const isOwn = url.origin === new URL(line.baseUrl).origin
+  const carried = isOwn ? [...new URLSearchParams(line.query)].filter(([name]) => !(name in query)) : []
+  const given = Object.entries(query).flatMap(([name, values]) =>
+    [values].flat().map((value) => [name, value] as const),
+  )
+  for (const [name, value] of [...carried, ...given]) url.searchParams.append(name, value)
+  return url
 }
 
 /** Whether a failure is the provider's, or that of the way to it, and may pass. Any other is a fault of ours. */
@@ -156,7 +161,10 @@ function withoutSecrets(text: string, { headers, query }: Line): string {
     .reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
 }
 
-/** Reads `{"error": {"code" | "type", "message"}}`, the envelope most providers share; anything else has neither. */
+/**
+ * Reads the envelopes there are: `{"error": {"code" | "type" | "status", "message"}}`, `{"error": "message", "code"}`, and
+ * `{"code" | "type", "message"}` without any. Anything else has neither.
+ */
 export function readEnvelope(body: unknown): { code: string | undefined; message: string | undefined } {
   const none = { code: undefined, message: undefined }
   let json = body
@@ -167,15 +175,19 @@ export function readEnvelope(body: unknown): { code: string | undefined; message
       return none
     }
   }
-  if (typeof json !== 'object' || json === null || !('error' in json)) return none
-  const { error } = json
-  if (typeof error === 'string') return { code: undefined, message: error }
-  if (typeof error !== 'object' || error === null) return none
-  const text = (key: string): string | undefined => {
-    const value: unknown = Reflect.get(error, key)
-    return typeof value === 'string' && value !== '' ? value : undefined
+  if (typeof json !== 'object' || json === null) return none
+  const error: unknown = Reflect.get(json, 'error')
+  if (typeof error === 'string') return { code: textAt(json, 'code'), message: error }
+  const about = typeof error === 'object' && error !== null ? error : json
+  return {
+    code: textAt(about, 'code') ?? textAt(about, 'type') ?? textAt(about, 'status'),
+    message: textAt(about, 'message'),
   }
-  return { code: text('code') ?? text('type'), message: text('message') }
+}
+
+function textAt(value: object, key: string): string | undefined {
+  const found: unknown = Reflect.get(value, key)
+  return typeof found === 'string' && found !== '' ? found : undefined
 }
 
 /** `retry-after-ms`, or `Retry-After` in seconds or as a date. */

@@ -3,10 +3,18 @@ import type { BatchState, JobResult } from '../core/batch.ts'
 import { ProviderError } from '../core/errors.ts'
 import { parseCustomId, type JobId } from '../core/job.ts'
 import { backOffMs } from '../core/poll-policy.ts'
+import type { JsonObject } from '../core/request.ts'
 import type { JobStatus } from '../core/store.ts'
 import { about, aboutBatch } from './about.ts'
 import { isOutside, reasonOf } from './caller.ts'
-import { advance, MAX_REQUEUES, type ManagerContext, type OpenBatch, type QueueAgain } from './context.ts'
+import {
+  advance,
+  MAX_REQUEUES,
+  type ManagerContext,
+  type OpenBatch,
+  pollIntervalMs,
+  type QueueAgain,
+} from './context.ts'
 import type { Rejection } from './rejection.ts'
 import { problemAnswer } from './replies.ts'
 import type { Outcome, Settler } from './settler.ts'
@@ -28,12 +36,24 @@ interface Tally {
   unreadable: number
 }
 
+interface Early {
+  readonly tally: Tally
+  since: JsonObject | undefined
+  isReading: boolean
+}
+
+function newTally(): Tally {
+  return { succeeded: 0, failed: 0, unreadable: 0 }
+}
+
 /** Reads the results of an ended batch and sees to it that every job of it ends, one way or another. */
 export class Collector {
   readonly #context: ManagerContext
   readonly #settler: Settler
   readonly #rejection: Rejection
   readonly #queueAgain: QueueAgain
+  /** What was read of batches that still run. */
+  readonly #early = new WeakMap<OpenBatch, Early>()
 
   constructor(context: ManagerContext, settler: Settler, rejection: Rejection, queueAgain: QueueAgain) {
     this.#context = context
@@ -43,20 +63,51 @@ export class Collector {
   }
 
   async collect(batch: OpenBatch, state: BatchState & { phase: 'ended' }): Promise<void> {
-    const { store, clock, emit, stopping, settings } = this.#context
-    const tally = { succeeded: 0, failed: 0, unreadable: 0 }
-    if (!(await this.#readWhole(batch, tally))) return
+    const { store, clock, emit, stopping } = this.#context
+    const early = this.#early.get(batch)
+    const tally = early?.tally ?? newTally()
+    const isDone = early !== undefined && store.unsettled(batch.intent.id).length === 0
+    if (!isDone && !(await this.#readWhole(batch, tally))) return
 
     let left = store.unsettled(batch.intent.id)
     if (left.length > 0 && (state.outcome === 'completed' || tally.unreadable > 0)) {
       emit({ ...aboutBatch(batch.intent, clock.now()), type: 'rows-missing', missing: left.length })
-      await sleep(clock, settings.pollIntervalMs, { signal: stopping })
+      await sleep(clock, pollIntervalMs(this.#context, batch.account), { signal: stopping })
       if (!(await this.#readWhole(batch, tally, 'again'))) return
       left = store.unsettled(batch.intent.id)
     }
     this.#endRest(batch, state, left, tally)
     this.#end(batch, state, tally)
     await this.#release(batch)
+  }
+
+  /**
+   * Answers the callers whose rows have finished while their batch still runs, where the provider shows them. A row that may do better, or
+   * cannot be read yet, is left for the end.
+   */
+  async collectFinished(batch: OpenBatch): Promise<void> {
+    const { handle } = batch.intent
+    const { adapter, call } = batch.account
+    const early = this.#early.get(batch) ?? { tally: newTally(), since: undefined, isReading: false }
+    this.#early.set(batch, early)
+    if (!handle || !adapter.finished || early.isReading) return
+    early.isReading = true
+    try {
+      for await (const { rows, since } of adapter.finished(handle, early.since, call)) {
+        const readings = rows.flatMap((row) => toReading(batch, row, newTally()) ?? [])
+        this.#settle(
+          batch,
+          readings.filter(({ passing }) => passing === undefined),
+          early.tally,
+        )
+        early.since = since
+      }
+    } catch (error) {
+      // The next poll looks again, and the end reads everything.
+      if (!isOutside(error)) throw error
+    } finally {
+      early.isReading = false
+    }
   }
 
   /** False when the scope stops first; what was read is settled, the rest is read by the next run. */

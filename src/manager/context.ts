@@ -2,6 +2,7 @@ import type { Call, ProviderAdapter, ProviderRequest } from '../core/adapter.ts'
 import type { Intent, IntentRef } from '../core/batch.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Emit } from '../core/events.ts'
+import { DEFAULT_POLL_MS } from '../core/poll-policy.ts'
 import type { JobId } from '../core/job.ts'
 import type { IntentChange, Store } from '../core/store.ts'
 
@@ -9,7 +10,8 @@ import type { IntentChange, Store } from '../core/store.ts'
 export interface ManagerSettings {
   readonly batchSize: number
   readonly batchWindowMs: number
-  readonly pollIntervalMs: number
+  /** undefined: the pace each provider asks for. */
+  readonly pollIntervalMs: number | undefined
   readonly maxPollIntervalMs: number
   readonly completionWindow: string
   readonly cache: boolean
@@ -77,6 +79,11 @@ export function advance(context: ManagerContext, batch: OpenBatch, change: Inten
   const { creates } = batch.intent
   batch.intent = { ...batch.intent, ...change, creates: creates + (change.state === 'creating' ? 1 : 0) }
   return true
+}
+
+/** How soon to ask a provider again, when nothing else says. */
+export function pollIntervalMs({ settings }: ManagerContext, { adapter }: Account): number {
+  return settings.pollIntervalMs ?? adapter.pollIntervalMs ?? DEFAULT_POLL_MS
 }
 
 /** Puts jobs back into the queues of those who wait for them. */

@@ -3,7 +3,7 @@ import { type NetworkError, ProviderError } from '../core/errors.ts'
 import { backOffMs, nextPollMs } from '../core/poll-policy.ts'
 import { about, aboutBatch } from './about.ts'
 import { isOutside, reasonOf } from './caller.ts'
-import { advance, type Account, type ManagerContext, type OpenBatch } from './context.ts'
+import { advance, type Account, type ManagerContext, type OpenBatch, pollIntervalMs } from './context.ts'
 
 /**
  * A poll may come this much, or this part of its wait, before it is due, to share the round of another that is: together they cost
@@ -27,7 +27,7 @@ type Ended = BatchState & { phase: 'ended' }
 
 /** Who hears what polls find out. */
 export interface PollerListener {
-  onRunning(batch: OpenBatch): void
+  onRunning(batch: OpenBatch, state: BatchState): void
   /** The batch is no longer watched. */
   onEnded(batch: OpenBatch, state: Ended): void
   /** A fault of ours. */
@@ -55,7 +55,7 @@ export class Poller {
   watch(batch: OpenBatch, isOld = false): void {
     const { clock } = this.#context
     const watched = { batch, dueAt: 0, joinsAt: 0, polls: 0, failures: 0, failingSince: 0, isBusy: false }
-    wait(watched, clock.now(), isOld ? 0 : this.#pace(0))
+    wait(watched, clock.now(), isOld ? 0 : this.#pace(watched))
     this.#watched.set(batch.intent.id, watched)
     this.#arm()
   }
@@ -70,10 +70,10 @@ export class Poller {
     this.#timerAt = Number.POSITIVE_INFINITY
   }
 
-  #pace(polls: number, retryAfterMs?: number): number {
+  #pace({ batch, polls }: Watched, retryAfterMs?: number): number {
     const { settings, random } = this.#context
-    const pace = { intervalMs: settings.pollIntervalMs, maxIntervalMs: settings.maxPollIntervalMs }
-    return nextPollMs(polls, pace, random(), retryAfterMs)
+    const intervalMs = pollIntervalMs(this.#context, batch.account)
+    return nextPollMs(polls, { intervalMs, maxIntervalMs: settings.maxPollIntervalMs }, random(), retryAfterMs)
   }
 
   #arm(): void {
@@ -143,8 +143,9 @@ export class Poller {
     const wasUnreachable = watched.failures > 0
     watched.failures = 0
     watched.polls += 1
-    wait(watched, clock.now(), this.#pace(watched.polls, state.retryAfterMs), state.retryAfterMs)
-    const { handle, status, counts } = state
+    wait(watched, clock.now(), this.#pace(watched, state.retryAfterMs), state.retryAfterMs)
+    const { handle, counts } = state
+    const status = statusOf(state)
     const before = batch.intent
     // Counts alone are not worth a write to the disk: the next poll tells them again.
     if (status !== before.status || state.phase === 'ended') {
@@ -155,7 +156,7 @@ export class Poller {
     if (wasUnreachable || status !== before.status || !sameCounts(counts, before.counts)) {
       emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-progress', status })
     }
-    if (state.phase !== 'ended') return this.#told.onRunning(batch)
+    if (state.phase !== 'ended') return this.#told.onRunning(batch, state)
     this.unwatch(batch.intent.id)
     this.#told.onEnded(batch, state)
   }
@@ -178,6 +179,11 @@ function pollFailure(error: unknown, { intent }: OpenBatch): string {
   if (error === undefined) return 'the provider did not answer for this batch'
   if (!(error instanceof ProviderError) || error.status !== 404) return reasonOf(error)
   return `this key does not see batch ${intent.handle?.id ?? ''}; it needs the key, organisation and project that created it`
+}
+
+/** The provider's own word, for people; what the store counts as a refusal has one word. */
+function statusOf(state: BatchState): string {
+  return state.phase === 'ended' && state.outcome === 'failed' ? 'failed' : state.status
 }
 
 /** `atLeastMs` is what the provider asks for. */

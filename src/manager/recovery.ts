@@ -5,7 +5,7 @@ import { parseCustomId } from '../core/job.ts'
 import { backOffMs } from '../core/poll-policy.ts'
 import { about, aboutBatch } from './about.ts'
 import { isOutside, reasonOf } from './caller.ts'
-import { advance, type ManagerContext, type OpenBatch } from './context.ts'
+import { advance, type ManagerContext, type OpenBatch, pollIntervalMs } from './context.ts'
 import { answerReply, problemAnswer } from './replies.ts'
 import type { Settler } from './settler.ts'
 
@@ -60,7 +60,11 @@ export class Recovery {
         if (settings.onAmbiguous === 'fail') return this.#giveUp(batch)
         failures = 0
         // A candidate is looked at as often as a batch that is known to be ours.
-        pauseMs = Math.min(LOOK_AGAIN_MS, leftMs, candidates.length > 0 ? settings.pollIntervalMs : leftMs)
+        pauseMs = Math.min(
+          LOOK_AGAIN_MS,
+          leftMs,
+          candidates.length > 0 ? pollIntervalMs(this.#context, batch.account) : leftMs,
+        )
       } catch (error) {
         if (!isOutside(error)) throw error
         failures += 1
@@ -118,7 +122,7 @@ export class Recovery {
    * unless they take up this batch, it is a twin of theirs.
    */
   async disown(batch: OpenBatch, ours: BatchState): Promise<void> {
-    const { store, clock, settings, stopping } = this.#context
+    const { store, clock, stopping } = this.#context
     for (;;) {
       const theirs = store.intent(batch.intent.id)
       if (theirs?.handle?.id === ours.handle.id) return
@@ -128,7 +132,7 @@ export class Recovery {
       }
       // They are still looking for it.
       if (stopping.aborted) return
-      await sleep(clock, Math.min(LOOK_AGAIN_MS, settings.pollIntervalMs), { signal: stopping })
+      await sleep(clock, Math.min(LOOK_AGAIN_MS, pollIntervalMs(this.#context, batch.account)), { signal: stopping })
     }
   }
 

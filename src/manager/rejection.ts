@@ -1,4 +1,4 @@
-import type { BatchProblem, BatchState } from '../core/batch.ts'
+import type { BatchProblem } from '../core/batch.ts'
 import type { JobId } from '../core/job.ts'
 import { aboutBatch } from './about.ts'
 import type { ManagerContext, OpenBatch } from './context.ts'
@@ -11,10 +11,15 @@ const MAX_NAMED_REFUSALS = 100
 /** So many culprits are found by halving where no line is named; each costs a refusal per halving. */
 const CULPRITS = 4
 
-type Failed = BatchState & { phase: 'ended'; outcome: 'failed' }
+/** Why a batch was refused as a whole, and by which of its lines if the provider says. */
+export interface Refused {
+  readonly status: string
+  readonly refused: 'capacity' | 'invalid' | 'everything'
+  readonly problems: readonly BatchProblem[]
+}
 
 /**
- * A batch the provider refused as a whole: nothing of it was run or billed. Finds the culprit without trusting the line number
+ * A batch the provider refused as a whole, at its create or later: nothing of it was run or billed. Finds the culprit without trusting the line number
  * further than it can be checked: the named line is sent alone, so that only a line refused alone is told so.
  */
 export class Rejection {
@@ -28,7 +33,7 @@ export class Rejection {
     this.#submitter = submitter
   }
 
-  handle(batch: OpenBatch, state: Failed, jobs: readonly JobId[]): void {
+  handle(batch: OpenBatch, state: Refused, jobs: readonly JobId[]): void {
     const { clock, emit } = this.#context
     const reason = state.problems[0]?.code ?? state.problems[0]?.message ?? state.status
     const groups = this.#groups(batch, state, jobs)
@@ -40,7 +45,7 @@ export class Rejection {
   }
 
   /** How to cut the batch up; undefined when cutting cannot help. */
-  #groups(batch: OpenBatch, state: Failed, jobs: readonly JobId[]): readonly (readonly JobId[])[] | undefined {
+  #groups(batch: OpenBatch, state: Refused, jobs: readonly JobId[]): readonly (readonly JobId[])[] | undefined {
     if (state.refused !== 'invalid' || jobs.length === 1) return undefined
     const failedBefore = this.#context.store.failedSplits(batch.intent.root)
     const named = new Set(state.problems.flatMap(({ line }) => jobs[(line ?? 0) - 1] ?? []))

@@ -27,16 +27,14 @@ export async function spool(store: Store, adapter: ProviderAdapter, intent: Inte
   const fileName = `${intent.tag}.jsonl`
   const path = join(folder, fileName)
   try {
-    const written = await writeLines(path, lines(store, adapter, intent))
+    const written = await writeText(path, lines(store, adapter, intent), { before: '', between: '\n', after: '\n' })
     const blob = await openAsBlob(path, { type: 'application/jsonl' })
-    const input = {
-      ...written,
-      fileName,
-      blob,
-      lines: async function* () {
-        yield* lines(store, adapter, intent)
-      },
+    const document = async (before: string, after: string): Promise<Blob> => {
+      const whole = join(folder, `${intent.tag}.json`)
+      await writeText(whole, lines(store, adapter, intent), { before, between: ',', after })
+      return await openAsBlob(whole, { type: 'application/json' })
     }
+    const input = { ...written, fileName, blob, document }
     return { input, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
@@ -76,20 +74,30 @@ function* lines(store: Store, adapter: ProviderAdapter, intent: Intent): Generat
   }
 }
 
-async function writeLines(path: string, all: Iterable<string>): Promise<{ jobs: number; bytes: number }> {
-  await using file = await open(path, 'wx', 0o600)
+interface Joints {
+  readonly before: string
+  readonly between: string
+  readonly after: string
+}
+
+async function writeText(
+  path: string,
+  all: Iterable<string>,
+  { before, between, after }: Joints,
+): Promise<{ jobs: number; bytes: number }> {
+  await using file = await open(path, 'w', 0o600)
   let jobs = 0
   let bytes = 0
-  let chunk = ''
+  let chunk = before
   for (const line of all) {
+    if (jobs > 0) chunk += between
     chunk += line
-    chunk += '\n'
     jobs += 1
     if (chunk.length < CHUNK_CHARACTERS) continue
     bytes += await writeWhole(file, chunk)
     chunk = ''
   }
-  bytes += await writeWhole(file, chunk)
+  bytes += await writeWhole(file, chunk + after)
   return { jobs, bytes }
 }
 

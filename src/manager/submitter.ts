@@ -1,6 +1,6 @@
 import PQueue from 'p-queue'
 import type { BatchInput, Refusal } from '../core/adapter.ts'
-import type { BatchState } from '../core/batch.ts'
+import type { BatchProblem, BatchState } from '../core/batch.ts'
 import { sleep } from '../core/clock.ts'
 import { ProviderError } from '../core/errors.ts'
 import type { JobId } from '../core/job.ts'
@@ -10,6 +10,7 @@ import { about, aboutBatch } from './about.ts'
 import { isOutside, reasonOf } from './caller.ts'
 import { advance, OpenBatch, type Account, type ManagerContext, type QueueAgain } from './context.ts'
 import type { JobQueue } from './queue.ts'
+import type { Refused } from './rejection.ts'
 import type { Recovery } from './recovery.ts'
 import { answerReply } from './replies.ts'
 import type { Settler } from './settler.ts'
@@ -28,6 +29,8 @@ export interface SubmitterParts {
   readonly waiters: Waiters
   readonly recovery: Recovery
   readonly queueAgain: QueueAgain
+  /** Some row of a batch made the provider refuse it: finds out which. */
+  readonly reject: (batch: OpenBatch, refused: Refused, jobs: readonly JobId[]) => void
   /** Takes over a batch once the provider has it. */
   readonly watch: (batch: OpenBatch) => void
   readonly newTag: () => string
@@ -60,7 +63,10 @@ export class Submitter {
   async submit(queue: JobQueue, jobs: readonly JobId[], reason: string, root?: number): Promise<void> {
     const { store, clock, emit, settings, owner } = this.#context
     const { target, account } = queue
-    const { completionWindow: window, metadata } = settings
+    const { windows } = account.adapter.limits
+    const { completionWindow, metadata } = settings
+    // A scope may use several providers; one that does not offer the window gives its usual one.
+    const window = windows.includes(completionWindow) ? completionWindow : (windows[0] ?? completionWindow)
     const intent = store.claim(
       owner(),
       { tag: this.#parts.newTag(), target, window, metadata, root },
@@ -192,6 +198,12 @@ export class Submitter {
     const { store, clock, emit } = this.#context
     const { settler } = this.#parts
     const jobs = store.unsettled(batch.intent.id).map(({ job }) => job)
+    if (typeof refusal === 'object' && jobs.length > 1) {
+      this.#mustAdvance(batch, { status: 'failed' })
+      const problems = refusal.rows.length > 0 ? refusal.rows : [problemOf(error)]
+      this.#parts.reject(batch, { status: 'failed', refused: 'invalid', problems }, jobs)
+      return this.#abandon(batch)
+    }
     const canSplit = refusal === 'too-large' && jobs.length > 1
     const reason = error.code ?? `http-${error.status}`
     emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-failed', reason, willRetry: canSplit })
@@ -269,14 +281,19 @@ function isDefinite(error: unknown): error is ProviderError {
 
 /** What a refusal means; undefined when trying again later is all there is to do. */
 function refusalOf(batch: OpenBatch, error: ProviderError): Refusal | undefined {
-  const known = error.code === undefined ? undefined : batch.account.adapter.refusals[error.code]
+  const known = batch.account.adapter.refusal?.(error)
   if (known) return known
   const { status } = error
-  if (status === 401 || status === 403) return 'account'
+  if (status === 401 || status === 402 || status === 403) return 'account'
   if (status === 413) return 'too-large'
   if (status === 429) return 'capacity'
   if (status === 408 || status === 409 || status === 425 || status >= 500) return undefined
   return 'invalid'
+}
+
+/** A refusal that names no row, as one about all of them. */
+function problemOf({ code, message }: ProviderError): BatchProblem {
+  return { code, message, line: undefined, param: undefined }
 }
 
 /** A refusal reaches SDKs as an error whatever the provider called it. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Call, Found, ProviderAdapter, TaggedBatch } from '../core/adapter.ts'
+import type { Call, Found, ProviderAdapter, Refusal, TaggedBatch } from '../core/adapter.ts'
 import type { BatchHandle, BatchProblem, BatchState, JobResult } from '../core/batch.ts'
 import { ProviderError } from '../core/errors.ts'
 import type { Usage } from '../core/reply.ts'
@@ -82,8 +82,31 @@ const ALL_ROWS = new Set([
   'insufficient_quota',
 ])
 
+/** What the HTTP status of a refused upload or create does not tell. */
+const REFUSALS: ReadonlyMap<string, Refusal> = new Map<string, Refusal>([
+  ['insufficient_quota', 'account'],
+  ['billing_hard_limit_reached', 'account'],
+  ['billing_not_active', 'account'],
+  ['account_deactivated', 'account'],
+  // Not documented; a 400 or 413 by any of these names says the same.
+  ['file_too_large', 'too-large'],
+  ['too_many_tasks', 'too-large'],
+])
+
 export const openai: ProviderAdapter = {
   name: 'openai',
+  facts: {
+    title: 'OpenAI',
+    endpoints: [...ENDPOINTS.values()],
+    discount: '50 %',
+    recoveredBy: 'metadata',
+    passesThrough: [
+      '`stream: true`',
+      '`background: true`',
+      '`service_tier` other than `auto` and `default`',
+      'audio, videos, files',
+    ],
+  },
   bases: ['', 'us.', 'eu.', 'ae.', 'au.', 'in.', 'jp.'].map((region) => `https://${region}api.openai.com/v1`),
   baseUrlEnv: 'OPENAI_BASE_URL',
   limits: {
@@ -108,15 +131,7 @@ export const openai: ProviderAdapter = {
     },
   },
   requestIdHeader: 'x-request-id',
-  refusals: {
-    insufficient_quota: 'account',
-    billing_hard_limit_reached: 'account',
-    billing_not_active: 'account',
-    account_deactivated: 'account',
-    // Not documented; a 400 or 413 by any of these names says the same.
-    file_too_large: 'too-large',
-    too_many_tasks: 'too-large',
-  },
+  refusal: ({ code }) => (code === undefined ? undefined : REFUSALS.get(code)),
 
   match({ method }, path) {
     const endpoint = method === 'POST' ? ENDPOINTS.get(path) : undefined
@@ -146,7 +161,10 @@ export const openai: ProviderAdapter = {
     const form = new FormData()
     form.set('purpose', 'batch')
     form.set('file', input.blob, input.fileName)
-    const { id } = await readReply(await call.send({ method: 'POST', path: '/files', body: form }), UploadReply)
+    const { id } = await readReply(
+      await call.send({ method: 'POST', path: '/files', body: form, isTransfer: true }),
+      UploadReply,
+    )
     return { fileId: id }
   },
 
@@ -206,7 +224,8 @@ export const openai: ProviderAdapter = {
   async *results(handle, call): AsyncGenerator<readonly JobResult[]> {
     for (const fileId of [handle.outputFileId, handle.errorFileId]) {
       if (typeof fileId !== 'string' || fileId === '') continue
-      const response = await call.send({ method: 'GET', path: `/files/${encodeURIComponent(fileId)}/content` })
+      const path = `/files/${encodeURIComponent(fileId)}/content`
+      const response = await call.send({ method: 'GET', path, isTransfer: true })
       for await (const lines of readLines(response)) yield lines.map(outputRow)
     }
   },

@@ -24,7 +24,10 @@ const MEMORY = 500
 /** Tells which requests are a provider's, by host and then path, from base URLs known or configured. A look-alike host is no provider. */
 export function createMatch(known: readonly ProviderAdapter[], baseUrls: BaseUrls): Match {
   const bases = known
-    .flatMap((adapter) => [...(baseUrls[adapter.name] ?? []), ...adapter.bases].map((url) => toBase(adapter, url)))
+    .flatMap((adapter) => [
+      ...(baseUrls[adapter.name] ?? []).flatMap((url) => withPrefixes(toBase(adapter, url))),
+      ...adapter.bases.map((url) => toBase(adapter, url)),
+    ])
     // The most particular prefix first: one gateway may serve several providers.
     .sort((a, b) => b.prefix.length - a.prefix.length)
   const remembered = new Map<string, Target | undefined>()
@@ -42,6 +45,12 @@ export function createMatch(known: readonly ProviderAdapter[], baseUrls: BaseUrl
 function toBase(adapter: ProviderAdapter, text: string): Base {
   const url = new URL(text)
   return { adapter, origin: url.origin, prefix: url.pathname.replace(/\/+$/, '') }
+}
+
+/** A base URL is configured as its SDK takes it, or as our own calls need it. */
+function withPrefixes(base: Base): readonly Base[] {
+  const { prefixes = [] } = base.adapter
+  return [base, ...prefixes.map((prefix) => ({ ...base, prefix: base.prefix + prefix }))]
 }
 
 function findTarget(bases: readonly Base[], head: RequestHead): Target | undefined {

@@ -90,9 +90,7 @@ export function inputOf(adapter: ProviderAdapter, intent: Intent, bodies: readon
     bytes: Buffer.byteLength(text),
     fileName: `${intent.tag}.jsonl`,
     blob: new Blob([text]),
-    lines: async function* () {
-      yield* lines
-    },
+    document: async (before, after) => new Blob([before, lines.join(','), after]),
   }
 }
 

@@ -27,9 +27,10 @@ test('nothing said means the defaults of the option table', () => {
   expect(config()).toEqual({
     batchSize: 1000,
     batchWindowMs: 2000,
-    pollIntervalMs: 10_000,
+    pollIntervalMs: undefined,
     maxPollIntervalMs: 60_000,
     completionWindow: '24h',
+    adapters: [openai],
     cache: true,
     retentionMs: 30 * 86_400_000,
     store: join('/state', 'store.db'),
@@ -49,7 +50,7 @@ test('nothing said means the defaults of the option table', () => {
 
 test('undefined is nothing said', () => {
   const options = Object.fromEntries(Object.keys(config()).map((name) => [name, undefined]))
-  const { retentionMs: _, deferAfterMs: __, disabled: ___, ...said } = options
+  const { retentionMs: _, deferAfterMs: __, disabled: ___, adapters: ____, ...said } = options
 
   expect(config(said)).toEqual(config())
 })

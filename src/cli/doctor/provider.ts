@@ -19,9 +19,15 @@ export function keyedProviders(adapters: readonly ProviderAdapter[], env: Enviro
   return adapters.flatMap((adapter) => {
     const key = env[adapter.credentials.env]?.trim()
     const headers = adapter.credentials.fromEnvironment?.(env)
-    const baseUrl = (env[adapter.baseUrlEnv]?.trim() || adapter.bases[0])?.replace(/\/+$/, '')
+    const baseUrl = baseUrlFrom(adapter, env)
     return key && headers && baseUrl !== undefined ? [{ adapter, key, baseUrl, headers }] : []
   })
+}
+
+/** Where an SDK would call, and we beside it. */
+function baseUrlFrom({ baseUrlEnv, bases, prefixes = [] }: ProviderAdapter, env: Environment): string | undefined {
+  const configured = baseUrlEnv === undefined ? undefined : env[baseUrlEnv]?.trim().replace(/\/+$/, '')
+  return configured ? configured + (prefixes[0] ?? '') : bases[0]
 }
 
 export function keyFindings(adapters: readonly ProviderAdapter[], env: Environment): readonly Finding[] {

@@ -60,12 +60,11 @@ describe('the spool of a batch', () => {
     await using spooled = await spool(temp.store, openai, intent)
 
     const lines = (await spooled.input.blob.text()).trimEnd().split('\n')
-    const again: string[] = []
-    for await (const line of spooled.input.lines()) again.push(line)
+    const document = await (await spooled.input.document('{"requests":[', ']}')).text()
     expect(lines.map((line) => (JSON.parse(line) as { body: { index: number } }).body.index)).toEqual(
       bodies.map((_, index) => index),
     )
-    expect(again).toEqual(lines)
+    expect(document).toBe(`{"requests":[${lines.join(',')}]}`)
     expect(spooled.input.bytes).toBe(spooled.input.blob.size)
   })
 
