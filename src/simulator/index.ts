@@ -4,19 +4,16 @@ import { createControls } from './controls.ts'
 import { createFaultBook, faultSchema, type Fault } from './faults.ts'
 import { openFileStore } from './file-store.ts'
 import { createLedgerBook, type Ledger } from './ledger.ts'
-import { openaiSurface } from './openai.ts'
-import type { SimulatorLimits, World } from './provider.ts'
+import type { SimulatedProvider, SimulatorLimits, World } from './provider.ts'
 import { startServer } from './server.ts'
+import { prefixOf, SURFACES } from './surfaces.ts'
 
 export { answerDigest } from './digest.ts'
 export type { Fault } from './faults.ts'
 export type { AccountEntry, Ledger, RequestEntry } from './ledger.ts'
 export type { Operation } from './operation.ts'
-export type { SimulatorLimits } from './provider.ts'
+export type { SimulatedProvider, SimulatorLimits } from './provider.ts'
 export { spawnSimulator, type SpawnedSimulator } from './spawn.ts'
-
-/** Providers the simulator plays. */
-export type SimulatedProvider = 'openai'
 
 export interface SimulatorOptions {
   /** Default 0: any free port. */
@@ -41,10 +38,19 @@ export interface SimulatorOptions {
   readonly models?: readonly string[] | undefined
 }
 
+/** How to point a program at one of the providers. */
+export interface SimulatedEnvironment {
+  readonly name: SimulatedProvider
+  readonly baseUrl: string
+  /** The environment variables for its base URL and its key. */
+  readonly env: { readonly baseUrl: string; readonly key: string }
+}
+
 export interface Simulator extends AsyncDisposable {
   /** `http://127.0.0.1:PORT` */
   readonly url: string
-  /** What to give an SDK as its base URL: `http://127.0.0.1:PORT/v1`. */
+  readonly providers: readonly SimulatedEnvironment[]
+  /** What to give a provider's official SDK as its base URL: `http://127.0.0.1:PORT/v1` for OpenAI. */
   baseUrl(provider: SimulatedProvider): string
   /** What was asked and what was executed so far. */
   ledger(): Ledger
@@ -83,11 +89,11 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const ledger = createLedgerBook()
   const { limits, models, batchMs } = settings
   const world: World = { clock, ledger, faults, files, limits, models, batchMs }
-  const surfaces = [openaiSurface(world)]
+  const surfaces = SURFACES.map((played) => ({ prefix: played.prefix, surface: played.open(world) }))
 
   const controlled = {
     ledger: () => {
-      for (const surface of surfaces) surface.settle()
+      for (const { surface } of surfaces) surface.settle()
       return ledger.read()
     },
     fault: (fault: Fault) => faults.add(fault),
@@ -99,7 +105,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const { port, host, liveMs } = settings
 
   async function tidy(): Promise<void> {
-    await Promise.all(surfaces.map((surface) => surface.close()))
+    await Promise.all(surfaces.map(({ surface }) => surface.close()))
     await files.close()
   }
 
@@ -117,7 +123,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const close = (): Promise<void> => (closed ??= server.close().then(tidy))
   return {
     url: server.url,
-    baseUrl: (provider) => server.url + prefixOf(surfaces, provider),
+    providers: SURFACES.map(({ name, prefix, env }) => ({ name, baseUrl: server.url + prefix, env })),
+    baseUrl: (provider) => server.url + prefixOf(provider),
     ledger: controlled.ledger,
     fault: controlled.fault,
     clearFaults: controlled.clearFaults,
@@ -125,13 +132,4 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     close,
     [Symbol.asyncDispose]: close,
   }
-}
-
-function prefixOf(surfaces: readonly { readonly name: string; readonly prefix: string }[], provider: string): string {
-  const surface = surfaces.find(({ name }) => name === provider)
-  if (!surface)
-    throw new Error(
-      `the simulator does not play "${provider}"; it plays ${surfaces.map(({ name }) => name).join(', ')}`,
-    )
-  return surface.prefix
 }

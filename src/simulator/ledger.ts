@@ -24,7 +24,7 @@ export interface Ledger {
 
 export interface AccountEntry {
   readonly provider: string
-  /** A short hash of key, organisation and project. */
+  /** A short hash of the headers that decide whom the provider bills. */
   readonly account: string
   readonly live: number
   readonly batch: number

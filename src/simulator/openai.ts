@@ -13,6 +13,7 @@ import {
   type ProviderSurface,
   type Reply,
   type Route,
+  type SurfaceDefinition,
   type World,
 } from './provider.ts'
 import type { Operation } from './operation.ts'
@@ -24,28 +25,33 @@ const UNKNOWN_KEY = 'sk-invalid'
  * OpenAI's realtime and batch surface, written from its reference and its SDK's types, independently of the adapter.
  * Any key is let in, except those that begin with `sk-invalid`.
  */
-export function openaiSurface(world: World): ProviderSurface {
+export const openai: SurfaceDefinition = {
+  name: 'openai',
+  prefix: '/v1',
+  env: { baseUrl: 'OPENAI_BASE_URL', key: 'OPENAI_API_KEY' },
+  open: openSurface,
+}
+
+function openSurface(world: World): ProviderSurface {
   const batches = createBatches(world)
   const models = [...LISTED_MODELS, ...world.models]
 
   type Handle = (exchange: Exchange, id: string) => Promise<Reply>
   const routes: readonly (readonly [method: string, path: RegExp, operation: Operation, handle: Handle])[] = [
-    ['POST', /^\/v1\/files$/, 'upload', (exchange) => uploadFile(world, exchange)],
-    ['GET', /^\/v1\/files$/, 'file-list', (exchange) => listFiles(world, exchange)],
-    ['GET', /^\/v1\/files\/([^/]+)$/, 'file', (exchange, id) => retrieveFile(world, exchange, id)],
-    ['GET', /^\/v1\/files\/([^/]+)\/content$/, 'results', (exchange, id) => downloadFile(world, exchange, id)],
-    ['DELETE', /^\/v1\/files\/([^/]+)$/, 'delete', (exchange, id) => deleteFile(world, exchange, id)],
-    ['POST', /^\/v1\/batches$/, 'create', (exchange) => batches.create(exchange)],
-    ['GET', /^\/v1\/batches$/, 'list', (exchange) => batches.list(exchange)],
-    ['GET', /^\/v1\/batches\/([^/]+)$/, 'poll', (exchange, id) => batches.retrieve(exchange, id)],
-    ['POST', /^\/v1\/batches\/([^/]+)\/cancel$/, 'cancel', (exchange, id) => batches.cancel(exchange, id)],
-    ['GET', /^\/v1\/models$/, 'models', async () => jsonReply(200, { object: 'list', data: models.map(modelObject) })],
-    ['GET', /^\/v1\/models\/([^/]+)$/, 'models', async (_, id) => retrieveModel(id, world.models)],
+    ['POST', /^\/files$/, 'upload', (exchange) => uploadFile(world, exchange)],
+    ['GET', /^\/files$/, 'file-list', (exchange) => listFiles(world, exchange)],
+    ['GET', /^\/files\/([^/]+)$/, 'file', (exchange, id) => retrieveFile(world, exchange, id)],
+    ['GET', /^\/files\/([^/]+)\/content$/, 'results', (exchange, id) => downloadFile(world, exchange, id)],
+    ['DELETE', /^\/files\/([^/]+)$/, 'delete', (exchange, id) => deleteFile(world, exchange, id)],
+    ['POST', /^\/batches$/, 'create', (exchange) => batches.create(exchange)],
+    ['GET', /^\/batches$/, 'list', (exchange) => batches.list(exchange)],
+    ['GET', /^\/batches\/([^/]+)$/, 'poll', (exchange, id) => batches.retrieve(exchange, id)],
+    ['POST', /^\/batches\/([^/]+)\/cancel$/, 'cancel', (exchange, id) => batches.cancel(exchange, id)],
+    ['GET', /^\/models$/, 'models', async () => jsonReply(200, { object: 'list', data: models.map(modelObject) })],
+    ['GET', /^\/models\/([^/]+)$/, 'models', async (_, id) => retrieveModel(id, world.models)],
   ]
 
   return {
-    name: 'openai',
-    prefix: '/v1',
     identify,
     headers: (requestId) => ({
       'x-request-id': requestId,
@@ -53,7 +59,7 @@ export function openaiSurface(world: World): ProviderSurface {
       'openai-processing-ms': '1',
     }),
     route(method, path): Route | undefined {
-      const endpoint = method === 'POST' ? ENDPOINTS.get(path) : undefined
+      const endpoint = method === 'POST' ? ENDPOINTS.get(`/v1${path}`) : undefined
       if (endpoint) return { operation: 'live', handle: (exchange) => answerLive(world, endpoint, exchange) }
       for (const [verb, pattern, operation, handle] of routes) {
         const match = verb === method ? pattern.exec(path) : null

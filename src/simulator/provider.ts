@@ -30,15 +30,33 @@ export interface SimulatorLimits {
   readonly fileBytes?: number | undefined
 }
 
+/** Providers the simulator plays. */
+export type SimulatedProvider =
+  | 'openai'
+  | 'anthropic'
+  | 'gemini'
+  | 'groq'
+  | 'mistral'
+  | 'together'
+  | 'doubleword'
+  | 'xai'
+
+/** A provider that can be played. */
+export interface SurfaceDefinition {
+  readonly name: SimulatedProvider
+  /** The path its base URL ends in, as its official SDK takes it. */
+  readonly prefix: string
+  /** Environment variable in which its SDK looks for a base URL and a key; those without one are usually given these. */
+  readonly env: { readonly baseUrl: string; readonly key: string }
+  open(world: World): ProviderSurface
+}
+
 /** One provider's HTTP surface: everything the frame (sockets, faults, ledger, controls) does not know. */
 export interface ProviderSurface {
-  readonly name: string
-  /** The path its base URL ends in. */
-  readonly prefix: string
-  /** `path` begins with the prefix. */
+  /** `path` is what follows the prefix. */
   route(method: string, path: string): Route | undefined
   /** Whom it would bill; a reply when it would not let this caller in. */
-  identify(headers: IncomingHttpHeaders): Account | Reply
+  identify(headers: IncomingHttpHeaders, query: URLSearchParams): Account | Reply
   /** Headers that every one of its replies carries. */
   headers(requestId: string): Readonly<Record<string, string>>
   /** An error in its own envelope. */

@@ -2,9 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CallFault } from './faults.ts'
-import { Refusal, type Account, type ProviderSurface, type Reply, type Route } from './provider.ts'
+import { Refusal, type Account, type ProviderSurface, type Reply, type Route, type World } from './provider.ts'
 import { sendReply, type Ending } from './send-reply.ts'
-import type { World } from './provider.ts'
 
 export interface ServerSettings {
   readonly port: number
@@ -18,6 +17,12 @@ export interface ServerSettings {
 /** A control of the simulator itself; undefined when the path is none. */
 export type Controls = (request: IncomingMessage, url: URL) => Promise<Reply> | undefined
 
+/** A surface and the path it is found at. */
+export interface MountedSurface {
+  readonly prefix: string
+  readonly surface: ProviderSurface
+}
+
 export interface RunningServer {
   readonly url: string
   close(): Promise<void>
@@ -26,10 +31,12 @@ export interface RunningServer {
 /** Listens, and carries each call through the faults in force to its provider's surface and back. */
 export async function startServer(
   world: World,
-  surfaces: readonly ProviderSurface[],
+  surfaces: readonly MountedSurface[],
   controls: Controls,
   settings: ServerSettings,
 ): Promise<RunningServer> {
+  // One provider's prefix may be the beginning of another's: the longest that fits is meant.
+  const mounted = surfaces.toSorted((one, other) => other.prefix.length - one.prefix.length)
   const closing = new AbortController()
   const running = new Set<Promise<void>>()
   let requests = 0
@@ -52,25 +59,25 @@ export async function startServer(
     const control = controls(request, url)
     if (control) return sendReply(response, await control, 'whole')
 
-    const surface = surfaces.find(({ prefix }) => url.pathname.startsWith(`${prefix}/`))
-    if (!surface) {
+    const found = mounted.find(({ prefix }) => url.pathname.startsWith(`${prefix}/`))
+    if (!found) {
       const text = JSON.stringify({ error: { message: `The simulator plays nothing at ${url.pathname}` } })
       return sendReply(response, { status: 404, body: { kind: 'text', text, type: 'application/json' } }, 'whole')
     }
-    await play(surface, url, request, response)
+    await play(found, url, request, response)
   }
 
   async function play(
-    surface: ProviderSurface,
+    { surface, prefix }: MountedSurface,
     url: URL,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
     const method = request.method ?? 'GET'
     const requestId = `req_${(++requests).toString(16).padStart(8, '0')}`
-    const route = surface.route(method, url.pathname)
+    const route = surface.route(method, url.pathname.slice(prefix.length))
     const operation = route?.operation ?? 'other'
-    const account = surface.identify(request.headers)
+    const account = surface.identify(request.headers, url.searchParams)
     const known = 'body' in account ? undefined : account
     world.ledger.called(operation, known)
     const faults = world.faults.takeForCall({ operation, method, path: url.pathname })

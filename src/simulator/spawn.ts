@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { Fault } from './faults.ts'
 import type { SimulatedProvider, SimulatorOptions } from './index.ts'
 import type { Ledger } from './ledger.ts'
+import { prefixOf } from './surfaces.ts'
 
 /** A simulator in a process of its own. */
 export interface SpawnedSimulator extends AsyncDisposable {
@@ -68,7 +69,7 @@ export async function spawnSimulator(options: SimulatorOptions = {}): Promise<Sp
   return {
     pid: running.pid ?? 0,
     url,
-    baseUrl: () => `${url}/v1`,
+    baseUrl: (provider) => url + prefixOf(provider),
     // Our own process's own words: the same type on both ends.
     ledger: async () => (await control('GET', 'ledger')) as Ledger,
     fault: async (fault) => void (await control('POST', 'faults', fault)),

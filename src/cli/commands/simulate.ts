@@ -13,7 +13,8 @@ const DEFAULT_PORT = 9911
 
 const help = `Usage: offpeak simulate [options]
 
-A local provider to try things on: it answers like OpenAI, live and in batches, and costs nothing.
+A local provider to try things on: it answers like each provider offpeak knows, live and in
+batches, and costs nothing.
 
 Options:
   -p, --port <port>    Port to listen on; 0 takes any free one (default ${DEFAULT_PORT})
@@ -47,12 +48,13 @@ export const simulate: Command = {
       return 1
     }
 
-    const baseUrl = simulator.baseUrl('openai')
+    const { url, providers } = simulator
     if (flags.json) {
-      print(`${JSON.stringify({ url: simulator.url, baseUrls: { openai: baseUrl } })}\n`)
+      const baseUrls = Object.fromEntries(providers.map(({ name, baseUrl }) => [name, baseUrl]))
+      print(`${JSON.stringify({ url, baseUrls })}\n`)
     } else {
-      print(`OPENAI_BASE_URL=${baseUrl}\nOPENAI_API_KEY=anything\n`)
-      say(`The simulator listens at ${simulator.url}. Give the two lines above to your program; Ctrl-C ends it.`)
+      print(providers.map(({ baseUrl, env }) => `${env.baseUrl}=${baseUrl}\n${env.key}=anything\n`).join(''))
+      say(`The simulator listens at ${url}. Give your program the lines of its provider; Ctrl-C ends it.`)
     }
     if (!interrupted.aborted) await once(interrupted, 'abort')
     await simulator.close()

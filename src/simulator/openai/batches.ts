@@ -1,13 +1,19 @@
 import type { JsonObject } from '../../core/request.ts'
-import type { BatchFault } from '../faults.ts'
+import { createBatchBook } from '../batches/book.ts'
+import type { Batch, BatchView } from '../batches/batch.ts'
+import type { Endpoint } from '../endpoint.ts'
+import type { StoredFile } from '../file-store.ts'
 import { isObject, parseJson } from '../json.ts'
 import { jsonReply, readText, type Account, type Exchange, type Reply, type World } from '../provider.ts'
-import { createBatch, type Batch, type BatchOrder, type BatchSurroundings } from './batch.ts'
+import { isFinal, type Phase } from '../timeline.ts'
+import { openaiDialect } from './dialect.ts'
 import { ENDPOINTS } from './endpoints.ts'
 import { refuse } from './envelope.ts'
 import { expirySeconds, integer } from './files.ts'
-import { isFinal } from '../timeline.ts'
+import { newBatchId, newFileId, seconds } from './ids.ts'
 
+const WINDOW_MS = 24 * 60 * 60 * 1000
+const MAX_ROWS = 50_000
 const MAX_INPUT_BYTES = 200 * 1024 * 1024
 const MAX_LIST = 100
 const METADATA = { pairs: 16, keyLength: 64, valueLength: 512 }
@@ -23,68 +29,62 @@ export interface Batches {
   close(): Promise<void>
 }
 
-interface Kept {
-  readonly batch: Batch
-  readonly owner: string
-  readonly visibleAt: number
+/** What an OpenAI batch shows beside where it stands. */
+interface Details {
+  readonly endpoint: Endpoint
+  readonly input: StoredFile
+  readonly metadata: Readonly<Record<string, string>> | null
 }
 
 export function createBatches(world: World): Batches {
-  /** Oldest first. */
-  const kept = new Map<string, Kept>()
-  const closing = new AbortController()
+  const book = createBatchBook<Details>(world)
 
-  let turn: Promise<unknown> = Promise.resolve()
-
-  const surroundings: BatchSurroundings = {
-    // The one that asks is not yet accepted, and so has no model to be counted by.
-    enqueuedTokens: (account, model) =>
-      [...kept.values()]
-        .filter(({ batch, owner }) => owner === account.hash && batch.model() === model)
-        .reduce((sum, { batch }) => sum + batch.enqueuedTokens(), 0),
-    inTurn(work) {
-      const done = turn.then(work)
-      turn = done.catch(() => {})
-      return done
-    },
-    signal: closing.signal,
-  }
-
-  async function find({ account }: Exchange, id: string): Promise<Batch> {
-    const found = kept.get(id)
-    if (found?.owner !== account.hash) return refuse(`No batch found with id '${id}'.`, null, null, 404)
-    await found.batch.ready()
-    return found.batch
+  async function find({ account }: Exchange, id: string): Promise<Batch<Details>> {
+    return (await book.find(account, id)) ?? refuse(`No batch found with id '${id}'.`, null, null, 404)
   }
 
   return {
     async create({ account, body }) {
-      const request = await readRequest(world, account, await readText(body))
-      const faults = world.faults.takeForBatch()
-      const batch = createBatch(world, { ...request, account, faults }, surroundings)
-      kept.set(batch.id, { batch, owner: account.hash, visibleAt: world.clock.now() + listLag(faults) })
-      world.ledger.batchMoved('created')
-      return jsonReply(200, batch.object())
+      const { resultSeconds, ...details } = await readRequest(world, account, await readText(body))
+      const id = newBatchId()
+      const { endpoint, input } = details
+      const batch = book.open({
+        id,
+        account,
+        dialect: openaiDialect({
+          endpoint,
+          maxRows: world.limits.jobs ?? MAX_ROWS,
+          models: world.models,
+          organization: account.organization,
+        }),
+        input,
+        windowMs: WINDOW_MS,
+        details,
+        resultFile: (channel, endedAt) => ({
+          id: newFileId(),
+          name: `${id}_${channel === 'output' ? 'output' : 'error'}.jsonl`,
+          purpose: 'batch_output',
+          createdAt: endedAt,
+          expiresAt: resultSeconds === undefined ? undefined : endedAt + resultSeconds * 1000,
+        }),
+      })
+      return jsonReply(200, batchObject(batch))
     },
     async retrieve(exchange, id) {
-      return jsonReply(200, (await find(exchange, id)).object())
+      return jsonReply(200, batchObject(await find(exchange, id)))
     },
     async cancel(exchange, id) {
       const batch = await find(exchange, id)
-      const { phase } = batch.standing()
+      const { phase } = batch.view()
       if (isFinal(phase)) return refuse(`Cannot cancel a batch with status '${phase}'.`)
       batch.cancel()
-      return jsonReply(200, batch.object())
+      return jsonReply(200, batchObject(batch))
     },
     async list({ account, query }) {
       const limit = integer(query.get('limit')) ?? 20
       if (!(limit >= 1 && limit <= MAX_LIST))
         return refuse(`Invalid 'limit': expected a value from 1 to ${MAX_LIST}.`, 'limit')
-      const now = world.clock.now()
-      const batches = [...kept.values()]
-        .filter(({ owner, visibleAt }) => owner === account.hash && visibleAt <= now)
-        .map(({ batch }) => batch)
-        .toReversed()
+      const batches = book.list(account)
       const after = query.get('after')
       const from = after === null ? 0 : batches.findIndex(({ id }) => id === after) + 1
       if (after !== null && from === 0) return refuse(`No batch found with id '${after}'.`, 'after')
@@ -92,24 +92,49 @@ export function createBatches(world: World): Batches {
       await Promise.all(page.map((batch) => batch.ready()))
       return jsonReply(200, {
         object: 'list',
-        data: page.map((batch) => batch.object()),
+        data: page.map(batchObject),
         first_id: page[0]?.id ?? null,
         last_id: page.at(-1)?.id ?? null,
         has_more: from + limit < batches.length,
       })
     },
-    settle() {
-      for (const { batch } of kept.values()) batch.standing()
-    },
-    async close() {
-      closing.abort()
-      await Promise.all([...kept.values()].map(({ batch }) => batch.close()))
-    },
+    settle: () => book.settle(),
+    close: () => book.close(),
   }
 }
 
-function listLag(faults: readonly BatchFault[]): number {
-  return Math.max(0, ...faults.map((fault) => (fault.kind === 'list-lag' ? fault.ms : 0)))
+function batchObject({ id, details, ...batch }: Batch<Details>): Record<string, unknown> {
+  const view = batch.view()
+  const { phase, problem, results } = view
+  return {
+    id,
+    object: 'batch',
+    endpoint: details.endpoint.path,
+    model: view.models[0] ?? null,
+    errors: problem ? { object: 'list', data: [problem] } : null,
+    input_file_id: details.input.id,
+    completion_window: '24h',
+    status: phase,
+    output_file_id: results.output?.id ?? null,
+    error_file_id: results.errors?.id ?? null,
+    created_at: seconds(view.createdAt),
+    in_progress_at: enteredAt(view, 'in_progress'),
+    expires_at: seconds(view.deadline),
+    finalizing_at: enteredAt(view, 'finalizing'),
+    completed_at: enteredAt(view, 'completed'),
+    failed_at: enteredAt(view, 'failed'),
+    expired_at: enteredAt(view, 'expired'),
+    cancelling_at: enteredAt(view, 'cancelling'),
+    cancelled_at: enteredAt(view, 'cancelled'),
+    request_counts: view.counts,
+    usage: null,
+    metadata: details.metadata,
+  }
+}
+
+function enteredAt({ entered }: BatchView, phase: Phase): number | null {
+  const at = entered[phase]
+  return at === undefined ? null : seconds(at)
 }
 
 /** What can be refused before any line of the input is read. */
@@ -117,7 +142,7 @@ async function readRequest(
   world: World,
   account: Account,
   text: string,
-): Promise<Omit<BatchOrder, 'account' | 'faults'>> {
+): Promise<Details & { readonly resultSeconds: number | undefined }> {
   const body = parseJson(text)
   if (!isObject(body)) return refuse('We could not parse the JSON body of your request.')
   const inputFileId = requiredText(body, 'input_file_id')

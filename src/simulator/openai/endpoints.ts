@@ -4,7 +4,7 @@ import { embeddings } from './answers/embeddings.ts'
 import { imageEdits, imageGenerations } from './answers/images.ts'
 import { moderations } from './answers/moderations.ts'
 import { responses } from './answers/responses.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Endpoint } from '../endpoint.ts'
 
 /** What can be called live and, the same, in a batch. */
 export const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map(

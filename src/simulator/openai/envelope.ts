@@ -1,3 +1,4 @@
+import type { RowError } from '../endpoint.ts'
 import { jsonReply, Refusal, type Reply } from '../provider.ts'
 
 /** What an OpenAI error says. */
@@ -10,6 +11,11 @@ export interface OpenAIError {
 
 export function invalidRequest(message: string, param: string | null = null, code: string | null = null): OpenAIError {
   return { message, type: 'invalid_request_error', param, code }
+}
+
+/** The same as the answer to one request. */
+export function badRequest(message: string, param: string | null = null, code: string | null = null): RowError {
+  return { status: 400, body: { error: invalidRequest(message, param, code) } }
 }
 
 /** The usual words for a status nobody explained. */

@@ -1,10 +1,11 @@
 import { open, type FileHandle } from 'node:fs/promises'
+import { serveFile, serveResults } from '../batches/result-faults.ts'
 import type { FileFacts, StoredFile } from '../file-store.ts'
 import { boundaryOf, MultipartError, readMultipart, type PartSink } from '../multipart.ts'
 import { jsonReply, Refusal, type Exchange, type Reply, type World } from '../provider.ts'
+import { unknownRow } from './dialect.ts'
 import { errorReply, invalidRequest, refuse } from './envelope.ts'
 import { newFileId, seconds } from './ids.ts'
-import { serveResults } from './result-faults.ts'
 
 const PURPOSES = ['assistants', 'batch', 'fine-tune', 'vision', 'user_data', 'evals']
 const MAX_FILE_BYTES = 512 * 1024 * 1024
@@ -61,11 +62,8 @@ export async function retrieveFile(world: World, exchange: Exchange, id: string)
 /** GET /files/{id}/content */
 export async function downloadFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
   const file = fileOf(world, exchange, id)
-  const bytes = await file.bytes()
-  const whole: Reply = { status: 200, body: { kind: 'file', bytes, type: JSON_LINES, read: (end) => file.read(end) } }
-  if (file.purpose !== 'batch_output') return whole
-  const faults = world.faults.takeForResults()
-  return faults.length === 0 ? whole : serveResults(world, file, faults, JSON_LINES)
+  if (file.purpose !== 'batch_output') return serveFile(file, JSON_LINES)
+  return serveResults(world, file, JSON_LINES, unknownRow)
 }
 
 /** DELETE /files/{id} */

@@ -1,11 +1,9 @@
-import { requestDigest } from '../digest.ts'
+import { modelOf, type Endpoint } from '../endpoint.ts'
 import { isObject, parseJson } from '../json.ts'
-import { jsonReply, readText, type Exchange, type Reply, type World } from '../provider.ts'
+import { playLive } from '../live.ts'
+import { readText, type Exchange, type Reply, type World } from '../provider.ts'
 import { findTrigger } from '../triggers.ts'
-import type { Endpoint } from './endpoint.ts'
-import { refuse } from './envelope.ts'
-import { execute, modelOf } from './execute.ts'
-import { seconds } from './ids.ts'
+import { errorOfStatus, refuse } from './envelope.ts'
 import { isModel } from './models.ts'
 
 /** Answers a realtime call. */
@@ -29,24 +27,9 @@ export async function answerLive(world: World, endpoint: Endpoint, { account, bo
   }
   const trigger = findTrigger(text)
   if (trigger?.kind === 'invalid') return refuse('The request asked to be invalid.')
-  const streams = body['stream'] === true
-  if (streams && !endpoint.events)
+  if (body['stream'] === true && !endpoint.events)
     return refuse(`${endpoint.path} does not stream here.`, 'stream', 'unsupported_value')
 
-  const digest = requestDigest(endpoint.path, body)
-  const createdAt = seconds(world.clock.now())
-  const outcome = execute({ endpoint, body, digest, trigger, createdAt })
-  if (outcome.kind === 'refused') {
-    world.ledger.failed('live')
-    return jsonReply(outcome.status, outcome.body)
-  }
-  world.ledger.executed({
-    way: 'live',
-    account,
-    endpoint: endpoint.path,
-    digest,
-    describe: () => ({ model, prompt: endpoint.prompt(body) }),
-  })
-  if (!streams || !endpoint.events) return jsonReply(200, outcome.body)
-  return { status: 200, body: { kind: 'events', events: endpoint.events(outcome.body, body) } }
+  const row = { endpoint, body, model }
+  return playLive(world, account, row, trigger, (status, message) => ({ error: errorOfStatus(status, message) }))
 }

@@ -5,7 +5,8 @@ import { expect, test } from 'vitest'
 import { createFaultBook } from '../../../src/simulator/faults.ts'
 import { openFileStore } from '../../../src/simulator/file-store.ts'
 import { createLedgerBook } from '../../../src/simulator/ledger.ts'
-import { createBatch } from '../../../src/simulator/openai/batch.ts'
+import { createBatch } from '../../../src/simulator/batches/batch.ts'
+import { openaiDialect } from '../../../src/simulator/openai/dialect.ts'
 import { chatCompletions } from '../../../src/simulator/openai/answers/chat.ts'
 import { shuffled } from '../../../src/simulator/seeded.ts'
 import { chatRows, toJsonLines } from './openai-client.ts'
@@ -26,12 +27,13 @@ test('in real time a batch cancelled before its input is read stays cancelling u
     }
     const reading = Promise.withResolvers<void>()
     const order = {
+      id: 'batch_1',
       account: { provider: 'openai', hash: 'me', organization: 'org' },
-      endpoint: chatCompletions,
+      dialect: openaiDialect({ endpoint: chatCompletions, maxRows: 10, models: [], organization: 'org' }),
       input: files.add(facts),
-      metadata: null,
-      resultSeconds: undefined,
-      faults: [],
+      windowMs: 1000,
+      details: undefined,
+      resultFile: (channel: string) => ({ ...facts, id: channel }),
     }
     const world = {
       clock,
@@ -43,19 +45,20 @@ test('in real time a batch cancelled before its input is read stays cancelling u
       batchMs: 0,
     }
     const batch = createBatch(world, order, {
+      faults: [],
       enqueuedTokens: () => 0,
       inTurn: (work) => reading.promise.then(work),
       signal: new AbortController().signal,
     })
 
     batch.cancel()
-    const before = batch.object()
+    const before = batch.view()
     reading.resolve()
     await batch.close()
-    const after = batch.object()
+    const after = batch.view()
 
-    expect(before).toMatchObject({ status: 'cancelling', error_file_id: null })
-    expect(after).toMatchObject({ status: 'cancelled', request_counts: { total: 2 } })
+    expect(before).toMatchObject({ phase: 'cancelling', results: { output: undefined } })
+    expect(after).toMatchObject({ phase: 'cancelled', counts: { total: 2 }, results: { output: { id: 'output' } } })
     expect(world.ledger.read().batches).toMatchObject({ cancelled: 1 })
   } finally {
     await files.close()

@@ -11,8 +11,8 @@ import {
   type Answer,
   type AnswerContext,
   type Endpoint,
-} from '../endpoint.ts'
-import { invalidRequest } from '../envelope.ts'
+} from '../../endpoint.ts'
+import { badRequest } from '../envelope.ts'
 import { chosenTool, functionTools } from './tool-choice.ts'
 
 export const chatCompletions: Endpoint = {
@@ -20,13 +20,13 @@ export const chatCompletions: Endpoint = {
   defaultModel: undefined,
   check({ messages, n, temperature }) {
     if (messages === undefined) {
-      return invalidRequest("Missing required parameter: 'messages'.", 'messages', 'missing_required_parameter')
+      return badRequest("Missing required parameter: 'messages'.", 'messages', 'missing_required_parameter')
     }
     if (!Array.isArray(messages)) {
-      return invalidRequest("Invalid type for 'messages': expected an array of objects.", 'messages', 'invalid_type')
+      return badRequest("Invalid type for 'messages': expected an array of objects.", 'messages', 'invalid_type')
     }
     if (messages.length === 0) {
-      return invalidRequest(
+      return badRequest(
         "Invalid 'messages': empty array. Expected an array with minimum length 1.",
         'messages',
         'empty_array',
@@ -35,14 +35,14 @@ export const chatCompletions: Endpoint = {
     for (const [index, message] of messages.entries()) {
       if (!isObject(message) || typeof message['role'] !== 'string') {
         const param = `messages[${index}].role`
-        return invalidRequest(`Missing required parameter: '${param}'.`, param, 'missing_required_parameter')
+        return badRequest(`Missing required parameter: '${param}'.`, param, 'missing_required_parameter')
       }
     }
     if (n !== undefined && n !== null && !(typeof n === 'number' && n >= 1 && n <= 128)) {
-      return invalidRequest("Invalid 'n': expected an integer between 1 and 128.", 'n')
+      return badRequest("Invalid 'n': expected an integer between 1 and 128.", 'n')
     }
     if (typeof temperature === 'number' && (temperature < 0 || temperature > 2)) {
-      return invalidRequest("Invalid 'temperature': expected a number between 0 and 2.", 'temperature')
+      return badRequest("Invalid 'temperature': expected a number between 0 and 2.", 'temperature')
     }
     return undefined
   },

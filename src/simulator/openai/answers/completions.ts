@@ -1,6 +1,6 @@
 import type { Json } from '../../../core/request.ts'
-import { answerText, DONE_EVENT, event, pieces, tokensOf, type Answer, type Endpoint } from '../endpoint.ts'
-import { invalidRequest } from '../envelope.ts'
+import { answerText, DONE_EVENT, event, pieces, tokensOf, type Answer, type Endpoint } from '../../endpoint.ts'
+import { badRequest } from '../envelope.ts'
 import { isObject } from '../../json.ts'
 
 export const completions: Endpoint = {
@@ -8,7 +8,7 @@ export const completions: Endpoint = {
   defaultModel: undefined,
   check({ prompt }) {
     return prompt === undefined
-      ? invalidRequest("Missing required parameter: 'prompt'.", 'prompt', 'missing_required_parameter')
+      ? badRequest("Missing required parameter: 'prompt'.", 'prompt', 'missing_required_parameter')
       : undefined
   },
   prompt: ({ prompt }) => promptsOf(prompt).join('\n'),

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../../core/request.ts'
 import { digestText } from '../../digest.ts'
-import { tokensOf, type Endpoint } from '../endpoint.ts'
-import { invalidRequest } from '../envelope.ts'
+import { tokensOf, type Endpoint } from '../../endpoint.ts'
+import { badRequest } from '../envelope.ts'
 
 const MAX_INPUTS = 2048
 const MAX_DIMENSIONS = 3072
@@ -11,19 +11,19 @@ export const embeddings: Endpoint = {
   defaultModel: undefined,
   check({ input, dimensions, encoding_format: encoding }) {
     if (input === undefined || input === null) {
-      return invalidRequest("Missing required parameter: 'input'.", 'input', 'missing_required_parameter')
+      return badRequest("Missing required parameter: 'input'.", 'input', 'missing_required_parameter')
     }
     const inputs = inputsOf(input)
     if (inputs.length === 0 || inputs.some((one) => one === '' || (typeof one !== 'string' && !Array.isArray(one)))) {
-      return invalidRequest("'$.input' is invalid. Please check the API reference.", 'input')
+      return badRequest("'$.input' is invalid. Please check the API reference.", 'input')
     }
-    if (inputs.length > MAX_INPUTS) return invalidRequest(`'$.input' has more than ${MAX_INPUTS} items.`, 'input')
+    if (inputs.length > MAX_INPUTS) return badRequest(`'$.input' has more than ${MAX_INPUTS} items.`, 'input')
     const size = dimensions ?? 1
     if (typeof size !== 'number' || !Number.isInteger(size) || size < 1 || size > MAX_DIMENSIONS) {
-      return invalidRequest(`Invalid 'dimensions': expected an integer from 1 to ${MAX_DIMENSIONS}.`, 'dimensions')
+      return badRequest(`Invalid 'dimensions': expected an integer from 1 to ${MAX_DIMENSIONS}.`, 'dimensions')
     }
     if (encoding !== undefined && encoding !== 'float' && encoding !== 'base64') {
-      return invalidRequest("Invalid 'encoding_format': expected 'float' or 'base64'.", 'encoding_format')
+      return badRequest("Invalid 'encoding_format': expected 'float' or 'base64'.", 'encoding_format')
     }
     return undefined
   },

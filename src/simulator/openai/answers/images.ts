@@ -1,5 +1,13 @@
-import { contentText, answerText, tokensOf, type Answer, type AnswerContext, type Endpoint } from '../endpoint.ts'
-import { invalidRequest, type OpenAIError } from '../envelope.ts'
+import {
+  contentText,
+  answerText,
+  tokensOf,
+  type Answer,
+  type AnswerContext,
+  type Endpoint,
+  type RowError,
+} from '../../endpoint.ts'
+import { badRequest } from '../envelope.ts'
 import type { JsonObject } from '../../../core/request.ts'
 
 /** A PNG of one transparent pixel: what an image is of, its `revised_prompt` says. */
@@ -19,7 +27,7 @@ export const imageEdits: Endpoint = {
   defaultModel: 'gpt-image-1',
   check(body) {
     if (body['images'] === undefined && body['image'] === undefined) {
-      return invalidRequest("Missing required parameter: 'images'.", 'images', 'missing_required_parameter')
+      return badRequest("Missing required parameter: 'images'.", 'images', 'missing_required_parameter')
     }
     return checkPrompt(body)
   },
@@ -28,10 +36,10 @@ export const imageEdits: Endpoint = {
   events: undefined,
 }
 
-function checkPrompt({ prompt }: JsonObject): OpenAIError | undefined {
+function checkPrompt({ prompt }: JsonObject): RowError | undefined {
   return typeof prompt === 'string' && prompt !== ''
     ? undefined
-    : invalidRequest("Missing required parameter: 'prompt'.", 'prompt', 'missing_required_parameter')
+    : badRequest("Missing required parameter: 'prompt'.", 'prompt', 'missing_required_parameter')
 }
 
 function images(body: JsonObject, { digest, createdAt }: AnswerContext): Answer {

@@ -1,7 +1,7 @@
 import type { Json } from '../../../core/request.ts'
 import { digestText } from '../../digest.ts'
-import { contentText, type Endpoint } from '../endpoint.ts'
-import { invalidRequest } from '../envelope.ts'
+import { contentText, type Endpoint } from '../../endpoint.ts'
+import { badRequest } from '../envelope.ts'
 import { isObject } from '../../json.ts'
 
 const CATEGORIES = [
@@ -25,7 +25,7 @@ export const moderations: Endpoint = {
   defaultModel: 'omni-moderation-latest',
   check({ input }) {
     return input === undefined || input === null
-      ? invalidRequest("Missing required parameter: 'input'.", 'input', 'missing_required_parameter')
+      ? badRequest("Missing required parameter: 'input'.", 'input', 'missing_required_parameter')
       : undefined
   },
   prompt: ({ input }) => textsOf(input).join('\n'),

@@ -10,8 +10,8 @@ import {
   type Answer,
   type AnswerContext,
   type Endpoint,
-} from '../endpoint.ts'
-import { invalidRequest } from '../envelope.ts'
+} from '../../endpoint.ts'
+import { badRequest } from '../envelope.ts'
 import { chosenTool, functionTools } from './tool-choice.ts'
 
 export const responses: Endpoint = {
@@ -19,13 +19,13 @@ export const responses: Endpoint = {
   defaultModel: undefined,
   check({ input, prompt, previous_response_id: previous, conversation, temperature }) {
     if ([input, prompt, previous, conversation].every((part) => part === undefined || part === null)) {
-      return invalidRequest("Missing required parameter: 'input'.", 'input', 'missing_required_parameter')
+      return badRequest("Missing required parameter: 'input'.", 'input', 'missing_required_parameter')
     }
     if (input !== undefined && input !== null && typeof input !== 'string' && !Array.isArray(input)) {
-      return invalidRequest("Invalid type for 'input': expected a string or an array.", 'input', 'invalid_type')
+      return badRequest("Invalid type for 'input': expected a string or an array.", 'input', 'invalid_type')
     }
     if (typeof temperature === 'number' && (temperature < 0 || temperature > 2)) {
-      return invalidRequest("Invalid 'temperature': expected a number between 0 and 2.", 'temperature')
+      return badRequest("Invalid 'temperature': expected a number between 0 and 2.", 'temperature')
     }
     return undefined
   },

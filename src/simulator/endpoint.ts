@@ -1,19 +1,24 @@
-import type { Json, JsonObject } from '../../core/request.ts'
-import type { OpenAIError } from './envelope.ts'
+import type { Json, JsonObject } from '../core/request.ts'
 
-/** One kind of request OpenAI executes, live or as a batch row. */
+/** One kind of request a provider executes, live or as a batch row. */
 export interface Endpoint {
-  /** As a batch names it: `/v1/chat/completions`. */
+  /** As a batch names it: `/v1/chat/completions`. Part of what a digest stands for. */
   readonly path: string
   /** Used when the body names none; undefined: the body must. */
   readonly defaultModel: string | undefined
   /** What is wrong with this body, beside its model. */
-  check(body: JsonObject): OpenAIError | undefined
+  check(body: JsonObject): RowError | undefined
   /** The part of the body a person would call the prompt. */
   prompt(body: JsonObject): string
   answer(body: JsonObject, context: AnswerContext): Answer
   /** The same answer as server-sent events; undefined: this endpoint cannot stream. */
   events: ((answer: Answer, body: JsonObject) => readonly string[]) | undefined
+}
+
+/** Why a request was not answered: the HTTP status and the provider's own error envelope. */
+export interface RowError {
+  readonly status: number
+  readonly body: Answer
 }
 
 export interface AnswerContext {
@@ -28,6 +33,12 @@ export interface AnswerContext {
 
 export type Answer = Record<string, unknown>
 
+/** The model a body names, or the endpoint's own choice. */
+export function modelOf(endpoint: Endpoint, body: JsonObject): string | undefined {
+  const model = body['model'] ?? endpoint.defaultModel
+  return typeof model === 'string' && model !== '' ? model : undefined
+}
+
 const ECHO_LENGTH = 2000
 
 /** What an answer says: its request's digest, and an echo of the prompt. */
@@ -35,7 +46,7 @@ export function answerText(digest: string, prompt: string): string {
   return `Answer ${digest}: ${prompt.slice(0, ECHO_LENGTH)}`
 }
 
-/** About four characters a token, as OpenAI's own rule of thumb has it. */
+/** About four characters a token, as the usual rule of thumb has it. */
 export function tokensOf(text: string): number {
   return Math.max(1, Math.ceil(text.length / 4))
 }

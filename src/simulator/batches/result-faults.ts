@@ -7,13 +7,17 @@ import { readBlocks } from '../lines.ts'
 import type { Reply, World } from '../provider.ts'
 import { createReadStream } from 'node:fs'
 
-/** A results file with something wrong in it; the file itself stays as it is. */
+/** The reply to a download of results: the file, or what faults make of it (the file itself stays as it is). */
 export async function serveResults(
   world: World,
   file: StoredFile,
-  faults: readonly RowFault[],
   type: string,
+  unknownRow: (customId: string) => string,
 ): Promise<Reply> {
+  const faults = world.faults.takeForResults()
+  if (faults.length === 0) return serveFile(file, type)
+  // Results may be written only when they are asked for.
+  await file.bytes()
   const path = world.files.pathFor(`faulty-${randomBytes(8).toString('hex')}`)
   const writer = await openLineWriter(path)
   for await (const { ref, lines } of readBlocks(file.path)) {
@@ -35,6 +39,11 @@ export async function serveResults(
   }
 }
 
+/** A download of a file as it is. */
+export async function serveFile(file: StoredFile, type: string): Promise<Reply> {
+  return { status: 200, body: { kind: 'file', bytes: await file.bytes(), type, read: (end) => file.read(end) } }
+}
+
 /** What becomes of one row: nothing, itself, half of it, or two of it. */
 function spoil(line: string, row: number, faults: readonly RowFault[]): readonly string[] {
   let lines = [line]
@@ -50,10 +59,4 @@ function spoil(line: string, row: number, faults: readonly RowFault[]): readonly
 /** The first half of a row: not JSON. */
 export function corrupted(line: string): string {
   return line.slice(0, Math.ceil(line.length / 2))
-}
-
-function unknownRow(customId: string): string {
-  const body = { id: 'chatcmpl-unknown', object: 'chat.completion', choices: [] }
-  const response = { status_code: 200, request_id: 'req_unknown', body }
-  return JSON.stringify({ id: 'batch_req_unknown', custom_id: customId, response, error: null })
 }

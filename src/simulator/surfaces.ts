@@ -1,0 +1,13 @@
+import { openai } from './openai.ts'
+import type { SurfaceDefinition } from './provider.ts'
+
+/** Every provider the simulator plays, each under a path of its own: one server plays them all. */
+export const SURFACES: readonly SurfaceDefinition[] = [openai]
+
+/** The path a provider's base URL ends in. */
+export function prefixOf(provider: string): string {
+  const surface = SURFACES.find(({ name }) => name === provider)
+  if (surface) return surface.prefix
+  const names = SURFACES.map(({ name }) => name).join(', ')
+  throw new Error(`the simulator does not play "${provider}"; it plays ${names}`)
+}
