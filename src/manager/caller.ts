@@ -13,6 +13,9 @@ const MAX_REDIRECTS = 5
 /** A Retry-After beyond this is asked about again after it: a typing error must not hold a caller for a year. */
 const LONGEST_RETRY_AFTER_MS = 60 * 60_000
 
+/** A refusal in plain text is no longer than this many characters; what is longer is a page. */
+const LONGEST_WORDS = 500
+
 /** Values of headers that are shorter are names, versions and words. */
 const SHORTEST_SECRET = 16
 
@@ -148,7 +151,13 @@ async function refusal(response: Response, what: string, line: Line, now: number
   const body = withoutSecrets(await response.text().catch(() => ''), line)
   const { code, message } = readEnvelope(body)
   const retryAfter = retryAfterMs(response.headers, now)
-  return new ProviderError(response.status, code, body, retryAfter, message ?? `${what}: HTTP ${response.status}`)
+  return new ProviderError(
+    response.status,
+    code,
+    body,
+    retryAfter,
+    message ?? plainText(body) ?? `${what}: HTTP ${response.status}`,
+  )
 }
 
 /** A complaint about a key may repeat it, and complaints are stored, shown and handed on. */
@@ -188,6 +197,12 @@ export function readEnvelope(body: unknown): { code: string | undefined; message
 function textAt(value: object, key: string): string | undefined {
   const found: unknown = Reflect.get(value, key)
   return typeof found === 'string' && found !== '' ? found : undefined
+}
+
+/** A body that is words and no markup: some providers refuse in one line of text. */
+function plainText(body: string): string | undefined {
+  const text = body.trim()
+  return text === '' || text.length > LONGEST_WORDS || /^[<{["]/.test(text) ? undefined : text
 }
 
 /** `retry-after-ms`, or `Retry-After` in seconds or as a date. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { openai } from '../../src/providers/openai.ts'
+import { ProviderError } from '../../src/core/errors.ts'
 import type { Reply } from '../../src/core/reply.ts'
 import { codeOf, isAnswerTo, prompts, startWorld, type Engine, type World } from '../support/engine.ts'
 
@@ -127,6 +128,57 @@ describe('a batch that fails validation', () => {
     expect([reply.status, codeOf(reply)]).toEqual([400, 'invalid_request'])
     expect(reply.body).toContain('The line asked to be invalid.')
     expect(reply.headers['x-should-retry']).toBe('false')
+  })
+})
+
+/** A provider that reads every line as it is uploaded, and refuses the upload for the first it cannot run. */
+function checkingUploads(lineOf: (line: number) => number | undefined): NonNullable<Parameters<World['engine']>[0]> {
+  return {
+    ...ONE_BATCH,
+    adapter: {
+      async upload(intent, input, call) {
+        const lines = (await input.blob.text()).split('\n')
+        const bad = lines.findIndex((line) => line.includes(INVALID)) + 1
+        if (bad > 0) throw new ProviderError(400, undefined, `Line ${bad}: bad`, undefined, `Line ${bad}: bad`)
+        return (await openai.upload?.(intent, input, call)) ?? {}
+      },
+      refusal(error) {
+        const line = /^Line (\d+)/.exec(error.body)?.[1]
+        const named = line === undefined ? undefined : lineOf(Number(line))
+        if (line === undefined) return undefined
+        return {
+          rows: named === undefined ? [] : [{ code: 'bad', message: error.body, line: named, param: undefined }],
+        }
+      },
+    },
+  }
+}
+
+describe('an upload that is refused for one of its lines', () => {
+  for (const [how, lineOf] of [
+    ['with the line named', (line) => line],
+    ['with the wrong line named', (line) => line + 1],
+    ['with no line named', () => undefined],
+  ] as const satisfies readonly (readonly [string, (line: number) => number | undefined])[]) {
+    test(`${how}, answers everybody but that line’s caller`, async () => {
+      await using world = await startWorld()
+      const all = withInvalid(300, 77, 200)
+
+      const replies = await askAll(world, world.engine(checkingUploads(lineOf)), all)
+
+      expect(refused(all, replies)).toEqual([all[76], all[199]])
+      expect(executions(world)).toEqual({ batch: 298, repeated: 0 })
+      expect(world.simulator.ledger().batches).toMatchObject({ failed: 0 })
+    })
+  }
+
+  test('by itself is told in the provider’s words', async () => {
+    await using world = await startWorld()
+
+    const reply = await world.until(world.engine(checkingUploads((line) => line)).ask(`alone ${INVALID}`))
+
+    expect(reply.status).toBe(400)
+    expect(reply.body).toContain('Line 1: bad')
   })
 })
 

@@ -10,7 +10,13 @@ import type { Store } from '../../src/core/store.ts'
 import { BatchManager } from '../../src/manager/batch-manager.ts'
 import type { ManagerSettings } from '../../src/manager/context.ts'
 import { adapters, createMatch } from '../../src/providers/registry.ts'
-import { answerDigest, startSimulator, type Simulator, type SimulatorOptions } from '../../src/simulator/index.ts'
+import {
+  answerDigest,
+  startSimulator,
+  type SimulatedProvider,
+  type Simulator,
+  type SimulatorOptions,
+} from '../../src/simulator/index.ts'
 import { openSqliteStore } from '../../src/store/sqlite-store.ts'
 import { fakeClock, type FakeClock } from './fake-clock.ts'
 import { tempFolder } from './store.ts'
@@ -31,6 +37,8 @@ export interface World extends AsyncDisposable {
 
 export interface EngineOptions {
   readonly settings?: Partial<ManagerSettings>
+  /** Whom its programs ask. Default OpenAI. */
+  readonly provider?: SimulatedProvider
   /** Changes to what is known of the provider, e.g. lower limits. */
   readonly adapter?: Partial<ProviderAdapter>
   /** Called before each HTTP call; `crash` in it is a crash before the call leaves. */
@@ -156,8 +164,10 @@ function startEngine(options: EngineOptions, { store, clock, traffic, simulator 
   const faults: unknown[] = []
   let hasCrashed = false
   const own = options.wrapStore?.(store) ?? store
-  const known = adapters.map((adapter) => Object.assign({}, adapter, options.adapter))
-  const match = createMatch(known, { openai: [simulator.baseUrl('openai')] })
+  const provider = options.provider ?? 'openai'
+  const baseUrl = simulator.baseUrl(provider)
+  const known = adapters.map((adapter) => (adapter.name === provider ? { ...adapter, ...options.adapter } : adapter))
+  const match = createMatch(known, { [provider]: [baseUrl] })
 
   const ownClock: Clock = {
     now: () => clock.now(),
@@ -233,7 +243,7 @@ function startEngine(options: EngineOptions, { store, clock, traffic, simulator 
     events,
     faults,
     ask(prompt, askOptions = {}) {
-      const request = requestOf(simulator, match, prompt, askOptions)
+      const request = requestOf(baseUrl, match, prompt, askOptions)
       const reply = manager.submit(request)
       if (!reply) throw new Error('the engine let the request through')
       return reply
@@ -245,13 +255,13 @@ function startEngine(options: EngineOptions, { store, clock, traffic, simulator 
 }
 
 function requestOf(
-  simulator: Simulator,
+  baseUrl: string,
   match: ReturnType<typeof createMatch>,
   prompt: string,
   options: AskOptions,
 ): CapturedRequest {
   const { key = 'sk-test', model = 'gpt-4o-mini', path = '/chat/completions', headers = {}, query = '' } = options
-  const head = { method: 'POST', url: `${simulator.baseUrl('openai')}${path}${query}` }
+  const head = { method: 'POST', url: `${baseUrl}${path}${query}` }
   const target = match(head)
   if (!target) throw new Error(`no provider answers for ${head.url}`)
   const json = options.body ?? chatBody(prompt, model)

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { type Config, parseConfig } from '../../src/config.ts'
 import { OffpeakError } from '../../src/core/errors.ts'
 import { openai } from '../../src/providers/openai.ts'
@@ -186,6 +187,32 @@ describe('base URLs', () => {
       expect(config({}, { OPENAI_BASE_URL: url }).baseUrls).toEqual({})
     },
   )
+})
+
+describe('options of one provider', () => {
+  const schema = z.strictObject({ regions: z.array(z.string()) })
+  const adapter = {
+    ...openai,
+    configure: (settings: unknown) => ({ ...openai, bases: schema.parse(settings).regions }),
+  }
+  const parse = (providers: object): Config => parseConfig({ providers: { ...providers } }, {}, [adapter], 'linux')
+
+  test('reach its adapter, and no other', () => {
+    expect(parse({ openai: { regions: ['https://eu'] } }).adapters.map(({ bases }) => bases)).toEqual([['https://eu']])
+    expect(parse({}).adapters).toEqual([adapter])
+  })
+
+  test.each([
+    [{ openai: { region: [] } }, 'option "providers.openai"'],
+    [{ openai: { regions: [7] } }, 'option "providers.openai".regions.0'],
+    [{ openia: {} }, 'did you mean "openai"'],
+  ])('%j is refused by name', (providers, message) => {
+    expect(() => parse(providers)).toThrow(message)
+  })
+
+  test('are refused where there are none', () => {
+    expect(refusal({ providers: { openai: {} } })).toContain('openai has no options of its own')
+  })
 })
 
 describe('the environment', () => {

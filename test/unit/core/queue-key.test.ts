@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { accountText, isCarried, queueText } from '../../../src/core/queue-key.ts'
+import { accountText, carriedHeaders, isCarried, queueText } from '../../../src/core/queue-key.ts'
 
 describe('headers our own calls carry', () => {
   test.each([
@@ -42,6 +42,22 @@ describe('headers our own calls carry', () => {
   ])('but not %s', (name) => {
     expect(isCarried(name)).toBe(false)
   })
+})
+
+test('a provider respells or drops headers of its own, and only those that are carried at all', () => {
+  const carry = (name: string, value: string): string | undefined =>
+    name === 'x-telemetry' ? undefined : value.toUpperCase()
+
+  const carried = carriedHeaders(
+    [
+      ['authorization', 'key'],
+      ['x-telemetry', '1'],
+      ['user-agent', 'agent'],
+    ],
+    carry,
+  )
+
+  expect(carried).toEqual([['authorization', 'KEY']])
 })
 
 describe('an account', () => {

@@ -30,11 +30,11 @@ async function serverThat(answer: (request: IncomingMessage, response: ServerRes
 
 const NOW = Date.UTC(2026, 0, 1)
 
-function callTo(origin: string, stopping = new AbortController().signal) {
+function callTo(origin: string, { stopping = new AbortController().signal, query = '' } = {}) {
   const caller = new Caller({ fetch, now: () => NOW, stopping })
   return caller.line({
     baseUrl: `${origin}/v1`,
-    query: '',
+    query,
     headers: [
       ['authorization', 'Bearer sk-secret'],
       ['openai-organization', 'org-secret'],
@@ -220,7 +220,7 @@ describe('a call', () => {
       stopping.abort()
       for (const each of answered) each.end('{}')
     })
-    const call = callTo(provider.origin, stopping.signal)
+    const call = callTo(provider.origin, { stopping: stopping.signal })
 
     const poll = outcome(call.send({ method: 'GET', path: '/batches/1' }))
     const create = outcome(call.once(() => {}).send({ method: 'POST', path: '/batches', body: '{}' }))
@@ -228,6 +228,68 @@ describe('a call', () => {
     expect(await poll).toMatchObject({ error: { name: 'NetworkError' } })
     expect(await create).toHaveProperty('value')
   })
+})
+
+describe('an absolute URL that a reply has named', () => {
+  test('on the base URL’s own origin gets what every call of ours carries', async () => {
+    await using provider = await serverThat((_, response) => response.end('{}'))
+    const call = callTo(provider.origin, { query: '?tenant=7' })
+
+    await call.send({ method: 'GET', path: `${provider.origin}/elsewhere/results?part=2` })
+
+    expect(provider.requests[0]?.url).toBe('/elsewhere/results?part=2&tenant=7')
+    expect(provider.requests[0]?.headers['authorization']).toBe('Bearer sk-secret')
+  })
+
+  test('anywhere else gets neither the caller’s headers nor its query', async () => {
+    await using storage = await serverThat((_, response) => response.end('{}'))
+    await using provider = await serverThat((_, response) => response.end('{}'))
+    const call = callTo(provider.origin, { query: '?key=secret' })
+
+    await call.send({
+      method: 'POST',
+      path: `${storage.origin}/upload?signature=s`,
+      headers: { 'x-part': '1' },
+      body: 'x',
+    })
+
+    const [request] = storage.requests
+    expect(request?.url).toBe('/upload?signature=s')
+    expect(request?.headers['x-part']).toBe('1')
+    expect(request?.headers['authorization']).toBeUndefined()
+    expect(request?.headers['openai-organization']).toBeUndefined()
+  })
+
+  test('keeps its query, which may be a signature, out of what is said of its failure', async () => {
+    await using storage = await serverThat((_, response) => response.writeHead(503).end())
+
+    const failure = await outcome(
+      callTo('http://127.0.0.1:9').send({ method: 'GET', path: `${storage.origin}/results?signature=s` }),
+    )
+
+    expect(failure).toMatchObject({ error: { status: 503, message: 'GET /results: HTTP 503' } })
+  })
+})
+
+test('a parameter with several values is given several times', async () => {
+  await using provider = await serverThat((_, response) => response.end('{}'))
+
+  await callTo(provider.origin).send({ method: 'GET', path: '/batches', query: { id: ['a', 'b'], limit: '2' } })
+
+  expect(provider.requests[0]?.url).toBe('/v1/batches?id=a&id=b&limit=2')
+})
+
+test.each([
+  ['Line 3: no model', 'Line 3: no model'],
+  ['<html>gone</html>', 'GET /batches: HTTP 400'],
+  ['', 'GET /batches: HTTP 400'],
+  ['x'.repeat(5000), 'GET /batches: HTTP 400'],
+])('a refusal in plain text is told in its own words, and no page is: %.20s', async (body, message) => {
+  await using provider = await serverThat((_, response) => response.writeHead(400).end(body))
+
+  const failure = await outcome(callTo(provider.origin).send({ method: 'GET', path: '/batches' }))
+
+  expect(failure).toMatchObject({ error: { message } })
 })
 
 describe('an error envelope', () => {
