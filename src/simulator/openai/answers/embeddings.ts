@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../../../core/request.ts'
-import { digestText } from '../../digest.ts'
 import { tokensOf, type Endpoint } from '../../endpoint.ts'
+import { shortFloat, unitVector } from '../../vector.ts'
 import { badRequest } from '../envelope.ts'
 
 const MAX_INPUTS = 2048
@@ -30,14 +30,15 @@ export const embeddings: Endpoint = {
   prompt: ({ input }) => inputsOf(input).map(inputText).join('\n'),
   answer(body, { model }) {
     const inputs = inputsOf(body['input'])
-    const encode = body['encoding_format'] === 'base64' ? base64 : (vector: Float32Array) => Array.from(vector, shorten)
+    const encode =
+      body['encoding_format'] === 'base64' ? base64 : (vector: Float32Array) => Array.from(vector, shortFloat)
     const tokens = inputs.reduce<number>((sum, input) => sum + inputTokens(input), 0)
     return {
       object: 'list',
       data: inputs.map((input, index) => ({
         object: 'embedding',
         index,
-        embedding: encode(vectorOf(inputText(input), dimensionsOf(body, model))),
+        embedding: encode(unitVector(inputText(input), dimensionsOf(body, model))),
       })),
       model,
       usage: { prompt_tokens: tokens, total_tokens: tokens },
@@ -70,29 +71,6 @@ function dimensionsOf({ dimensions }: JsonObject, model: string): number {
   return model.startsWith('text-embedding-3-large') ? 3072 : 1536
 }
 
-/** The same unit vector for the same text, and another for another. */
-function vectorOf(text: string, dimensions: number): Float32Array {
-  const vector = new Float32Array(dimensions)
-  let state = digestText(text).low || 1
-  let squares = 0
-  for (let index = 0; index < dimensions; index++) {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    const value = state / 2_147_483_648
-    vector[index] = value
-    squares += value * value
-  }
-  const length = Math.sqrt(squares)
-  for (let index = 0; index < dimensions; index++) vector[index] = (vector[index] ?? 0) / length
-  return vector
-}
-
 function base64(vector: Float32Array): string {
   return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString('base64')
-}
-
-/** Nine digits hold any 32-bit float; its 64-bit spelling is twice as long and says no more. */
-function shorten(value: number): number {
-  return Number(value.toPrecision(9))
 }
