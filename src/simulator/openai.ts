@@ -1,25 +1,20 @@
-import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { createBatches } from './openai/batches.ts'
 import { ENDPOINTS } from './openai/endpoints.ts'
-import { errorOfStatus, errorReply, invalidRequest } from './openai/envelope.ts'
+import { errorOfStatus, errorReply, invalidRequest, refuse } from './openai/envelope.ts'
 import { deleteFile, downloadFile, listFiles, retrieveFile, uploadFile } from './openai/files.ts'
-import { answerLive } from './openai/live.ts'
+import { bearerAccount, type KeyRules } from './openai-like/identify.ts'
+import { answerLive, type LiveRules } from './openai-like/live.ts'
 import { isModel, LISTED_MODELS } from './openai/models.ts'
 import {
   jsonReply,
   type Account,
-  type Exchange,
   type ProviderSurface,
   type Reply,
-  type Route,
   type SurfaceDefinition,
   type World,
 } from './provider.ts'
-import type { Operation } from './operation.ts'
-
-/** A key that OpenAI would not know begins with this. */
-const UNKNOWN_KEY = 'sk-invalid'
+import { findRoute, type RouteLine } from './routes.ts'
 
 /**
  * OpenAI's realtime and batch surface, written from its reference and its SDK's types, independently of the adapter.
@@ -36,8 +31,12 @@ function openSurface(world: World): ProviderSurface {
   const batches = createBatches(world)
   const models = [...LISTED_MODELS, ...world.models]
 
-  type Handle = (exchange: Exchange, id: string) => Promise<Reply>
-  const routes: readonly (readonly [method: string, path: RegExp, operation: Operation, handle: Handle])[] = [
+  const live: LiveRules = {
+    isModel: (name) => isModel(name, world.models),
+    errorBody: (status, message) => ({ error: errorOfStatus(status, message) }),
+    refuse,
+  }
+  const routes: readonly RouteLine[] = [
     ['POST', /^\/files$/, 'upload', (exchange) => uploadFile(world, exchange)],
     ['GET', /^\/files$/, 'file-list', (exchange) => listFiles(world, exchange)],
     ['GET', /^\/files\/([^/]+)$/, 'file', (exchange, id) => retrieveFile(world, exchange, id)],
@@ -58,14 +57,10 @@ function openSurface(world: World): ProviderSurface {
       'openai-version': '2020-10-01',
       'openai-processing-ms': '1',
     }),
-    route(method, path): Route | undefined {
+    route(method, path) {
       const endpoint = method === 'POST' ? ENDPOINTS.get(`/v1${path}`) : undefined
-      if (endpoint) return { operation: 'live', handle: (exchange) => answerLive(world, endpoint, exchange) }
-      for (const [verb, pattern, operation, handle] of routes) {
-        const match = verb === method ? pattern.exec(path) : null
-        if (match) return { operation, handle: (exchange) => handle(exchange, decodeURIComponent(match[1] ?? '')) }
-      }
-      return undefined
+      if (endpoint) return { operation: 'live', handle: (exchange) => answerLive(world, endpoint, exchange, live) }
+      return findRoute(routes, method, path)
     },
     refuse: (status, message) => errorReply(status, errorOfStatus(status, message)),
     settle: () => batches.settle(),
@@ -73,21 +68,21 @@ function openSurface(world: World): ProviderSurface {
   }
 }
 
-/** Key, organisation and project together are one account. */
-function identify(headers: IncomingHttpHeaders): Account | Reply {
-  const key = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1]
-  if (key === undefined) {
+const KEYS: KeyRules = {
+  provider: 'openai',
+  headers: ['openai-organization', 'openai-project'],
+  organization: (headers) => String(headers['openai-organization'] ?? '') || 'org-simulator',
+  missing() {
     const message =
       "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
     return errorReply(401, invalidRequest(message))
-  }
-  if (key.startsWith(UNKNOWN_KEY)) {
-    return errorReply(401, invalidRequest('Incorrect API key provided.', null, 'invalid_api_key'))
-  }
-  const organization = String(headers['openai-organization'] ?? '')
-  const project = String(headers['openai-project'] ?? '')
-  const hash = createHash('sha256').update([key, organization, project].join('\0')).digest('hex').slice(0, 12)
-  return { provider: 'openai', hash, organization: organization || 'org-simulator' }
+  },
+  unknown: () => errorReply(401, invalidRequest('Incorrect API key provided.', null, 'invalid_api_key')),
+}
+
+/** Key, organisation and project together are one account. */
+function identify(headers: IncomingHttpHeaders): Account | Reply {
+  return bearerAccount(headers, KEYS)
 }
 
 function modelObject(id: string): Record<string, unknown> {

@@ -4,13 +4,14 @@ import type { Batch, BatchView } from '../batches/batch.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { StoredFile } from '../file-store.ts'
 import { isObject, parseJson } from '../json.ts'
+import { integer, listObject, pageAfter, seconds } from '../openai-like/wire.ts'
 import { jsonReply, readText, type Account, type Exchange, type Reply, type World } from '../provider.ts'
 import { isFinal, type Phase } from '../timeline.ts'
 import { openaiDialect } from './dialect.ts'
 import { ENDPOINTS } from './endpoints.ts'
 import { refuse } from './envelope.ts'
-import { expirySeconds, integer } from './files.ts'
-import { newBatchId, newFileId, seconds } from './ids.ts'
+import { expirySeconds } from './files.ts'
+import { newBatchId, newFileId } from './ids.ts'
 
 const WINDOW_MS = 24 * 60 * 60 * 1000
 const MAX_ROWS = 50_000
@@ -84,19 +85,11 @@ export function createBatches(world: World): Batches {
       const limit = integer(query.get('limit')) ?? 20
       if (!(limit >= 1 && limit <= MAX_LIST))
         return refuse(`Invalid 'limit': expected a value from 1 to ${MAX_LIST}.`, 'limit')
-      const batches = book.list(account)
       const after = query.get('after')
-      const from = after === null ? 0 : batches.findIndex(({ id }) => id === after) + 1
-      if (after !== null && from === 0) return refuse(`No batch found with id '${after}'.`, 'after')
-      const page = batches.slice(from, from + limit)
-      await Promise.all(page.map((batch) => batch.ready()))
-      return jsonReply(200, {
-        object: 'list',
-        data: page.map(batchObject),
-        first_id: page[0]?.id ?? null,
-        last_id: page.at(-1)?.id ?? null,
-        has_more: from + limit < batches.length,
-      })
+      const page = pageAfter(book.list(account), after, limit)
+      if (!page) return refuse(`No batch found with id '${after}'.`, 'after')
+      await Promise.all(page.items.map((batch) => batch.ready()))
+      return jsonReply(200, listObject(page, page.items.map(batchObject)))
     },
     settle: () => book.settle(),
     close: () => book.close(),

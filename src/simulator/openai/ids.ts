@@ -1,7 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomHex } from '../openai-like/wire.ts'
 
-export const newFileId = (): string => `file-${randomBytes(12).toString('hex')}`
-export const newBatchId = (): string => `batch_${randomBytes(16).toString('hex')}`
-
-/** Times on the wire are whole seconds. */
-export const seconds = (ms: number): number => Math.floor(ms / 1000)
+export const newFileId = (): string => `file-${randomHex(12)}`
+export const newBatchId = (): string => `batch_${randomHex(16)}`

@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Account, Reply } from '../provider.ts'
+
+/** A key that its provider would not know begins with this. */
+export const UNKNOWN_KEY = 'sk-invalid'
+
+export interface KeyRules {
+  readonly provider: string
+  /** Headers beside the key that decide who is billed. */
+  readonly headers: readonly string[]
+  /** For messages. */
+  organization(headers: IncomingHttpHeaders): string
+  missing(): Reply
+  unknown(): Reply
+}
+
+/** Whoever brings a Bearer key, and which account that is. */
+export function bearerAccount(headers: IncomingHttpHeaders, rules: KeyRules): Account | Reply {
+  const key = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+  if (key === undefined) return rules.missing()
+  if (key.startsWith(UNKNOWN_KEY)) return rules.unknown()
+  const parts = [key, ...rules.headers.map((name) => String(headers[name] ?? ''))]
+  const hash = createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 12)
+  return { provider: rules.provider, hash, organization: rules.organization(headers) }
+}
