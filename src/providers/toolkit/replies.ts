@@ -1,4 +1,5 @@
 import type { ZodType } from 'zod'
+import type { Call } from '../../core/adapter.ts'
 import { NetworkError } from '../../core/errors.ts'
 
 /** A reply's JSON, or a NetworkError: a 2xx that cannot be read leaves open what happened. */
@@ -21,4 +22,9 @@ export async function readReply<T>(response: Response, schema: ZodType<T>): Prom
 /** Reads a body to its end and forgets it, so that its connection is free again. */
 export async function discard(response: Response): Promise<void> {
   await response.text()
+}
+
+/** Posts JSON text. */
+export async function postJson(path: string, body: string, call: Call): Promise<Response> {
+  return await call.send({ method: 'POST', path, headers: { 'content-type': 'application/json' }, body })
 }

@@ -1,0 +1,70 @@
+import type { Found } from '../../core/adapter.ts'
+import type { BatchState, Intent } from '../../core/batch.ts'
+
+/** How far a provider's clock may be off ours, when a look-up decides where to stop. */
+const CLOCK_SKEW_MS = 10 * 60_000
+
+/** A page of a list, and where the next one begins; undefined: it was the last. */
+export interface Page<Item> {
+  readonly items: readonly Item[]
+  readonly next: string | undefined
+}
+
+/** Turns the pages of a list, from the first on. */
+export async function* turnPages<Item>(
+  read: (cursor: string | undefined) => Promise<Page<Item>>,
+): AsyncGenerator<readonly Item[]> {
+  let cursor: string | undefined
+  do {
+    const { items, next } = await read(cursor)
+    if (items.length > 0) yield items
+    // A gateway that takes no notice of the cursor would give the same page for ever.
+    cursor = next !== cursor ? next : undefined
+  } while (cursor !== undefined)
+}
+
+/** The same pages, each item made into something else. */
+export async function* mapPages<Item, Made>(
+  pages: AsyncIterable<readonly Item[]>,
+  make: (item: Item) => Made,
+): AsyncGenerator<readonly Made[]> {
+  for await (const items of pages) yield items.map((item) => make(item))
+}
+
+/** A batch in a list, as far as a look-up cares. */
+export interface Listed {
+  readonly isOurs: boolean
+  readonly state: BatchState
+  /** Milliseconds since the epoch; infinity when it cannot be read: such a batch never ends a look-up early. */
+  readonly createdMs: number
+}
+
+/** Looks through a list, the newest first, until it is older than the intent. */
+export async function findListed(pages: AsyncIterable<readonly Listed[]>, intent: Intent): Promise<Found> {
+  const oldest = intent.createdAt - CLOCK_SKEW_MS
+  const states: BatchState[] = []
+  for await (const listed of pages) {
+    states.push(...listed.filter(({ isOurs }) => isOurs).map(({ state }) => state))
+    if (listed.every(({ createdMs }) => createdMs < oldest)) break
+  }
+  return foundOf(states)
+}
+
+/** The most advanced first: of twins it is the one to keep. */
+export function foundOf(states: readonly BatchState[]): Found {
+  if (states.length === 0) return { kind: 'none' }
+  return { kind: 'adopted', states: states.toSorted((a, b) => advancement(b) - advancement(a)) }
+}
+
+const ORDER = ['failed', 'cancelled', 'cancelling', 'expired', 'validating', 'in_progress', 'finalizing', 'completed']
+
+function advancement({ status }: BatchState): number {
+  return ORDER.indexOf(status)
+}
+
+/** Seconds since the epoch, or a date as text, in milliseconds; infinity when it is neither. */
+export function toMs(at: number | string | null | undefined): number {
+  if (typeof at === 'number') return at * 1000
+  const parsed = typeof at === 'string' ? Date.parse(at) : Number.NaN
+  return Number.isNaN(parsed) ? Number.POSITIVE_INFINITY : parsed
+}

@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import type { TaggedBatch } from '../../core/adapter.ts'
+import type { BatchProblem, BatchState } from '../../core/batch.ts'
+import { type Listed, toMs } from './look-up.ts'
+
+/** Key of our tag in a batch's metadata. */
+export const TAG = 'offpeak_intent'
+
+const Complaint = z.object({
+  code: z.string().nullish(),
+  message: z.string().nullish(),
+  line: z.number().int().nullish(),
+  param: z.string().nullish(),
+})
+type Complaint = z.infer<typeof Complaint>
+
+/** A batch as OpenAI and its relatives report it: the fields that are read, whatever else there is. */
+export interface OpenaiBatch {
+  readonly id: string
+  readonly status: string
+  readonly input_file_id?: string | null | undefined
+  readonly output_file_id?: string | null | undefined
+  readonly error_file_id?: string | null | undefined
+  readonly created_at?: number | string | null | undefined
+  readonly request_counts?: { total: number; completed: number; failed: number } | null | undefined
+  readonly metadata?: Record<string, unknown> | null | undefined
+  readonly errors?: readonly Complaint[] | null | undefined
+}
+
+export const OpenaiBatch: z.ZodType<OpenaiBatch> = z.object({
+  id: z.string().min(1),
+  status: z.string().catch('unknown'),
+  input_file_id: z.string().nullish().catch(null),
+  output_file_id: z.string().nullish().catch(null),
+  error_file_id: z.string().nullish().catch(null),
+  created_at: z.union([z.number(), z.string()]).nullish().catch(null),
+  request_counts: z.object({ total: z.number(), completed: z.number(), failed: z.number() }).nullish().catch(null),
+  // Whatever others put beside our tag must not hide it: a batch that is not found is created again.
+  metadata: z.record(z.string(), z.unknown()).nullish().catch(null),
+  errors: z
+    .union([z.object({ data: z.array(Complaint).nullish() }).transform(({ data }) => data), z.array(Complaint)])
+    .nullish()
+    .catch(null),
+})
+
+/** What the create of a batch says: the caller's metadata and our tag, which nobody can overwrite. */
+export function createBody(
+  intent: { readonly endpoint: string; readonly window: string; readonly tag: string; readonly metadata: object },
+  fileId: unknown,
+): string {
+  return JSON.stringify({
+    input_file_id: fileId,
+    endpoint: intent.endpoint,
+    completion_window: intent.window,
+    metadata: { ...intent.metadata, [TAG]: intent.tag },
+  })
+}
+
+/** `refusedBecause`: what the complaints about a failed batch say about its rows. */
+export function stateOf(
+  batch: OpenaiBatch,
+  refusedBecause: (problems: readonly BatchProblem[]) => 'capacity' | 'invalid' | 'everything',
+): BatchState {
+  const status = batch.status.toLowerCase()
+  const about = {
+    status,
+    handle: {
+      id: batch.id,
+      // An empty id, null and none mean the same.
+      ...(batch.input_file_id ? { inputFileId: batch.input_file_id } : {}),
+      ...(batch.output_file_id ? { outputFileId: batch.output_file_id } : {}),
+      ...(batch.error_file_id ? { errorFileId: batch.error_file_id } : {}),
+    },
+    counts: countsOf(batch),
+  }
+  switch (status) {
+    case 'completed':
+    case 'expired':
+    case 'cancelled':
+      return { ...about, phase: 'ended', outcome: status }
+    case 'failed': {
+      const problems = problemsOf(batch)
+      return { ...about, phase: 'ended', outcome: 'failed', refused: refusedBecause(problems), problems }
+    }
+    default:
+      return { ...about, phase: 'running' }
+  }
+}
+
+// While a batch is validated its counts are all zero: that is "not known yet", not "nothing to do".
+function countsOf({ request_counts: counts }: OpenaiBatch): BatchState['counts'] {
+  return counts && counts.total > 0 ? counts : undefined
+}
+
+/** What a provider complains about in a batch. */
+export function problemsOf({ errors }: OpenaiBatch): readonly BatchProblem[] {
+  return (errors ?? []).map(({ code, message, line, param }) => ({
+    code: code ?? undefined,
+    message: message ?? code ?? 'the provider gave no reason',
+    line: line ?? undefined,
+    param: param ?? undefined,
+  }))
+}
+
+/** A batch in a list, looked at for one tag. */
+export function listedAs(tag: string, batch: OpenaiBatch, toState: (batch: OpenaiBatch) => BatchState): Listed {
+  return { isOurs: batch.metadata?.[TAG] === tag, state: toState(batch), createdMs: toMs(batch.created_at) }
+}
+
+/** The batches of a list that carry a tag of ours. */
+export function taggedOf(
+  batches: readonly OpenaiBatch[],
+  toState: (batch: OpenaiBatch) => BatchState,
+): readonly TaggedBatch[] {
+  return batches.flatMap((batch) => {
+    const tag = batch.metadata?.[TAG]
+    const createdAt = toMs(batch.created_at)
+    if (typeof tag !== 'string') return []
+    return [{ tag, state: toState(batch), createdAt: Number.isFinite(createdAt) ? createdAt : undefined }]
+  })
+}
