@@ -190,6 +190,7 @@ function replyOfFault(fault: CallFault, surface: ProviderSurface): Reply {
   const reply = surface.refuse(status, `The simulator was asked to answer with ${status}`)
   if (fault.kind !== 'status') return reply
   const headers = {
+    ...reply.headers,
     ...(fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) }),
     ...fault.headers,
   }

@@ -30,6 +30,8 @@ export interface Standing {
   readonly executed: number
   /** When it entered each phase it has entered. */
   readonly entered: Readonly<Partial<Record<Phase, number>>>
+  /** When it will be over, or was; Infinity: nobody knows yet. */
+  readonly endsAt: number
 }
 
 const VALIDATING = 0.1
@@ -59,23 +61,24 @@ export function standingAt(timeline: Timeline, now: number): Standing {
     const done = cancelledAt + batchMs * CANCELLING
     const entered = { ...enteredBy(cancelledAt), cancelling: cancelledAt }
     const executed = executedBy(cancelledAt)
-    if (now < done) return { phase: 'cancelling', executed, entered }
-    return { phase: 'cancelled', executed, entered: { ...entered, cancelled: done } }
+    if (now < done) return { phase: 'cancelling', executed, entered, endsAt: done }
+    return { phase: 'cancelled', executed, entered: { ...entered, cancelled: done }, endsAt: done }
   }
   if (timeline.refused && now >= started) {
-    return { phase: 'failed', executed: 0, entered: { validating: createdAt, failed: started } }
+    return { phase: 'failed', executed: 0, entered: { validating: createdAt, failed: started }, endsAt: started }
   }
   if (deadline < ended && now >= deadline) {
     const entered = { ...enteredBy(deadline), expired: deadline }
-    return { phase: 'expired', executed: executedBy(deadline), entered }
+    return { phase: 'expired', executed: executedBy(deadline), entered, endsAt: deadline }
   }
   const executed = executedBy(now)
   const entered = enteredBy(now)
-  if (now < started) return { phase: 'validating', executed, entered }
-  if (now < executedAll) return { phase: 'in_progress', executed, entered }
-  if (now < ended) return { phase: 'finalizing', executed, entered }
+  const endsAt = timeline.refused ? started : Math.min(ended, deadline)
+  if (now < started) return { phase: 'validating', executed, entered, endsAt }
+  if (now < executedAll) return { phase: 'in_progress', executed, entered, endsAt }
+  if (now < ended) return { phase: 'finalizing', executed, entered, endsAt }
   const last = timeline.expireAfterRows === undefined ? 'completed' : 'expired'
-  return { phase: last, executed, entered: { ...entered, [last]: ended } }
+  return { phase: last, executed, entered: { ...entered, [last]: ended }, endsAt: ended }
 }
 
 export function isFinal(phase: Phase): boolean {

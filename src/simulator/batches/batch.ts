@@ -34,6 +34,8 @@ export interface Batch<Details> {
   readonly details: Details
   /** In virtual time, resolves when validation has read the input: the clock alone then says where the batch stands. */
   ready(): Promise<void>
+  /** Resolves, when its input has been read, with what is wrong with it. */
+  refusal(): Promise<InputProblem | undefined>
   /** Where it stands now. Looking is what moves it: rows executed since the last look enter the ledger here. */
   view(): BatchView
   cancel(): void
@@ -49,6 +51,8 @@ export interface BatchView extends Standing {
   /** Infinity: it has none. */
   readonly deadline: number
   readonly counts: BatchCounts
+  /** Those among `counts.failed` that asked not to be executed. */
+  readonly unexecuted: number
   /** What is in it; empty until it has been validated. */
   readonly models: readonly string[]
   /** Why it was refused. */
@@ -235,6 +239,10 @@ export function createBatch<Details>(
     id,
     details: order.details,
     ready: () => (clock.kind === 'virtual' ? validating : Promise.resolve()),
+    async refusal() {
+      await validating
+      return validation.kind === 'refused' ? validation.problem : undefined
+    },
     view() {
       const now = standing()
       const accepted = validation.kind === 'accepted' && now.phase !== 'validating' ? validation.input : undefined
@@ -248,6 +256,7 @@ export function createBatch<Details>(
           completed: tally.completed,
           failed: tally.failed,
         },
+        unexecuted: tally.unexecuted,
         models: [...new Set(accepted?.kinds.map(({ model }) => model))],
         problem: validation.kind === 'refused' && now.phase === 'failed' ? validation.problem : undefined,
         skipped: accepted?.skipped ?? [],

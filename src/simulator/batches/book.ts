@@ -1,11 +1,14 @@
 import type { BatchFault } from '../faults.ts'
 import type { Account, World } from '../provider.ts'
 import { createBatch, type Batch, type BatchOrder } from './batch.ts'
+import type { InputProblem } from './dialect.ts'
 
 /** All batches of one surface. */
 export interface BatchBook<Details> {
   /** Takes a batch in; it starts at once. */
   open(order: BatchOrder<Details>): Batch<Details>
+  /** The same, for providers that read the whole input before they answer: one they refuse never was a batch. */
+  admit(order: BatchOrder<Details>): Promise<Admission<Details>>
   /** The account's own batch of this id, validated if that takes no time. */
   find(account: Account, id: string): Promise<Batch<Details> | undefined>
   /** Those of the account a list would show by now, newest first. Call `ready` on what you look at. */
@@ -16,6 +19,10 @@ export interface BatchBook<Details> {
   close(): Promise<void>
 }
 
+export type Admission<Details> =
+  | { readonly kind: 'opened'; readonly batch: Batch<Details> }
+  | { readonly kind: 'refused'; readonly problem: InputProblem }
+
 interface Kept<Details> {
   readonly batch: Batch<Details>
   readonly owner: string
@@ -25,7 +32,8 @@ interface Kept<Details> {
 export function createBatchBook<Details>(world: World): BatchBook<Details> {
   /** Oldest first. */
   const kept = new Map<string, Kept<Details>>()
-  const removed: Batch<Details>[] = []
+  /** Removed or refused: nobody sees them, but they may still be working. */
+  const unseen = new Set<Batch<Details>>()
   const closing = new AbortController()
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -42,14 +50,32 @@ export function createBatchBook<Details>(world: World): BatchBook<Details> {
       .reduce((sum, { batch }) => sum + batch.enqueuedTokens(model), 0)
   }
 
+  function begin(order: BatchOrder<Details>): Kept<Details> {
+    const faults = world.faults.takeForBatch()
+    const batch = createBatch(world, order, { faults, enqueuedTokens, inTurn, signal: closing.signal })
+    return { batch, owner: order.account.hash, visibleAt: world.clock.now() + listLag(faults) }
+  }
+
+  function keep(begun: Kept<Details>): void {
+    kept.set(begun.batch.id, begun)
+    world.ledger.batchMoved('created')
+  }
+
   return {
     open(order) {
-      const faults = world.faults.takeForBatch()
-      const batch = createBatch(world, order, { faults, enqueuedTokens, inTurn, signal: closing.signal })
-      const visibleAt = world.clock.now() + listLag(faults)
-      kept.set(batch.id, { batch, owner: order.account.hash, visibleAt })
-      world.ledger.batchMoved('created')
-      return batch
+      const begun = begin(order)
+      keep(begun)
+      return begun.batch
+    },
+    async admit(order) {
+      const begun = begin(order)
+      const { batch } = begun
+      unseen.add(batch)
+      const problem = await batch.refusal()
+      if (problem) return { kind: 'refused', problem }
+      unseen.delete(batch)
+      keep(begun)
+      return { kind: 'opened', batch }
     },
     async find(account, id) {
       const found = kept.get(id)
@@ -66,14 +92,14 @@ export function createBatchBook<Details>(world: World): BatchBook<Details> {
     },
     remove(batch) {
       kept.delete(batch.id)
-      removed.push(batch)
+      unseen.add(batch)
     },
     settle() {
       for (const { batch } of kept.values()) batch.view()
     },
     async close() {
       closing.abort()
-      await Promise.all([...[...kept.values()].map(({ batch }) => batch), ...removed].map((batch) => batch.close()))
+      await Promise.all([...[...kept.values()].map(({ batch }) => batch), ...unseen].map((batch) => batch.close()))
     },
   }
 }
