@@ -5,7 +5,6 @@ const chat = (content: string) => ({ model: 'gpt-4o-mini', messages: [{ role: 'u
 export const openai: Subject = {
   name: 'openai',
   path: '/chat/completions',
-  model: 'gpt-4o-mini',
   bodyFor: chat,
   rejected: chat('[[simulate:400]]'),
   requests: {
