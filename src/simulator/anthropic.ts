@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { createBatches } from './anthropic/batches.ts'
 import { errorReply, refuse } from './anthropic/envelope.ts'
 import { answerLive, countTokens } from './anthropic/live.ts'
 import { isModel, LISTED_MODELS, modelObject } from './anthropic/models.ts'
+import { accountHash, UNKNOWN_KEY } from './openai-like/identify.ts'
 import {
   jsonReply,
   type Account,
@@ -14,8 +14,6 @@ import {
 } from './provider.ts'
 import { findRoute, type RouteLine } from './routes.ts'
 
-/** A key that Anthropic would not know begins with this. */
-const UNKNOWN_KEY = 'sk-invalid'
 /** "Versions" in its documentation, and what the SDK 1.11 sends. */
 const VERSIONS = new Set(['2023-01-01', '2023-06-01', '2026-10-21'])
 
@@ -65,7 +63,7 @@ function identify(headers: IncomingHttpHeaders): Account | Reply {
     return errorReply(400, `anthropic-version: "${String(version)}" is not a valid version`)
   }
   const workspace = String(headers['anthropic-workspace-id'] ?? '')
-  const hash = createHash('sha256').update(['anthropic', key, workspace].join('\0')).digest('hex').slice(0, 12)
+  const hash = accountHash('anthropic', key, workspace)
   return { provider: 'anthropic', hash, organization: 'org-simulator' }
 }
 

@@ -20,7 +20,15 @@ export function bearerAccount(headers: IncomingHttpHeaders, rules: KeyRules): Ac
   const key = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1]
   if (key === undefined) return rules.missing()
   if (key.startsWith(UNKNOWN_KEY)) return rules.unknown()
-  const parts = [key, ...rules.headers.map((name) => String(headers[name] ?? ''))]
-  const hash = createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 12)
+  const parts = rules.headers.map((name) => String(headers[name] ?? ''))
+  const hash = accountHash(rules.provider, key, ...parts)
   return { provider: rules.provider, hash, organization: rules.organization(headers) }
+}
+
+/** The provider is part of it: one key may be known to several of them, and none sees what is another's. */
+export function accountHash(provider: string, key: string, ...parts: readonly string[]): string {
+  return createHash('sha256')
+    .update([provider, key, ...parts].join('\0'))
+    .digest('hex')
+    .slice(0, 12)
 }

@@ -1,8 +1,7 @@
-import type { Json, JsonObject } from '../../../core/request.ts'
+import type { JsonObject } from '../../../core/request.ts'
 import { isObject } from '../../json.ts'
 import { instanceOf } from '../../schema-instance.ts'
 import {
-  answerText,
   contentText,
   DONE_EVENT,
   event,
@@ -13,6 +12,7 @@ import {
   type Endpoint,
 } from '../../endpoint.ts'
 import { badRequest } from '../envelope.ts'
+import { conversationText, endsInToolResult, formatted, lastUserText } from '../../openai-like/conversation.ts'
 import { chosenTool, functionTools } from './tool-choice.ts'
 
 export const chatCompletions: Endpoint = {
@@ -100,30 +100,6 @@ function messageFor(body: JsonObject, { digest, wantsTool }: AnswerContext, prom
   }
   const text = formatted(body['response_format'], digest, prompt)
   return { value: { ...empty, content: text }, text, finish: 'stop' }
-}
-
-function formatted(format: Json | undefined, digest: string, prompt: string): string {
-  const text = answerText(digest, prompt)
-  if (!isObject(format)) return text
-  if (format['type'] === 'json_object') return JSON.stringify({ answer: text })
-  const schema = format['type'] === 'json_schema' && isObject(format['json_schema']) ? format['json_schema'] : undefined
-  return schema ? JSON.stringify(instanceOf(schema['schema'], text)) : text
-}
-
-function lastUserText(messages: Json | undefined): string {
-  if (!Array.isArray(messages)) return ''
-  const last: Json | undefined = messages.findLast((message: Json) => isObject(message) && message['role'] === 'user')
-  return isObject(last) ? contentText(last['content']) : ''
-}
-
-function conversationText(messages: Json | undefined): string {
-  if (!Array.isArray(messages)) return ''
-  return messages.map((message: Json) => (isObject(message) ? contentText(message['content']) : '')).join('\n')
-}
-
-function endsInToolResult(messages: Json | undefined): boolean {
-  const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined
-  return isObject(last) && last['role'] === 'tool'
 }
 
 function chunks(answer: Answer, body: JsonObject): readonly string[] {
