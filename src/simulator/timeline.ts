@@ -12,6 +12,8 @@ export interface Timeline {
   /** The batch expires after this many rows instead of completing. */
   readonly expireAfterRows: number | undefined
   readonly cancelledAt: number | undefined
+  /** What it takes to be cancelled; default a part of `batchMs`. */
+  readonly cancelMs?: number | undefined
 }
 
 export type Phase =
@@ -58,7 +60,7 @@ export function standingAt(timeline: Timeline, now: number): Standing {
   })
 
   if (cancelledAt !== undefined) {
-    const done = cancelledAt + batchMs * CANCELLING
+    const done = cancelledAt + (timeline.cancelMs ?? batchMs * CANCELLING)
     const entered = { ...enteredBy(cancelledAt), cancelling: cancelledAt }
     const executed = executedBy(cancelledAt)
     if (now < done) return { phase: 'cancelling', executed, entered, endsAt: done }

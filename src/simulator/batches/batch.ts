@@ -14,6 +14,8 @@ export interface BatchOrder<Details> {
   readonly input: StoredFile
   /** When it expires, counted from its creation; Infinity: never. */
   readonly windowMs: number
+  /** What it takes to be cancelled. Default: a part of `batchMs`. */
+  readonly cancelMs?: number
   readonly details: Details
   resultFile(channel: Channel, endedAt: number): Omit<FileFacts, 'owner'>
 }
@@ -140,6 +142,7 @@ export function createBatch<Details>(
         rows: accepted?.lines ?? 0,
         expireAfterRows: expiry?.kind === 'expire' ? expiry.afterRows : undefined,
         cancelledAt,
+        cancelMs: order.cancelMs,
       },
       clock.now(),
     )

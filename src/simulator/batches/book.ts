@@ -7,8 +7,11 @@ import type { InputProblem } from './dialect.ts'
 export interface BatchBook<Details> {
   /** Takes a batch in; it starts at once. */
   open(order: BatchOrder<Details>): Batch<Details>
-  /** The same, for providers that read the whole input before they answer: one they refuse never was a batch. */
-  admit(order: BatchOrder<Details>): Promise<Admission<Details>>
+  /**
+   * The same, for providers that read the whole input before they answer: one they refuse never was a batch. `refuses` tells the
+   * complaints for which they do so; the others fail the batch later. Default: all.
+   */
+  admit(order: BatchOrder<Details>, refuses?: (problem: InputProblem) => boolean): Promise<Admission<Details>>
   /** The account's own batch of this id, validated if that takes no time. */
   find(account: Account, id: string): Promise<Batch<Details> | undefined>
   /** Those of the account a list would show by now, newest first. Call `ready` on what you look at. */
@@ -67,12 +70,12 @@ export function createBatchBook<Details>(world: World): BatchBook<Details> {
       keep(begun)
       return begun.batch
     },
-    async admit(order) {
+    async admit(order, refuses = () => true) {
       const begun = begin(order)
       const { batch } = begun
       unseen.add(batch)
       const problem = await batch.refusal()
-      if (problem) return { kind: 'refused', problem }
+      if (problem && refuses(problem)) return { kind: 'refused', problem }
       unseen.delete(batch)
       keep(begun)
       return { kind: 'opened', batch }
