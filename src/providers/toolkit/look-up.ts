@@ -2,7 +2,7 @@ import type { Found } from '../../core/adapter.ts'
 import type { BatchState, Intent } from '../../core/batch.ts'
 
 /** How far a provider's clock may be off ours, when a look-up decides where to stop. */
-const CLOCK_SKEW_MS = 10 * 60_000
+export const CLOCK_SKEW_MS: number = 10 * 60_000
 
 /** A page of a list, and where the next one begins; undefined: it was the last. */
 export interface Page<Item> {
@@ -39,13 +39,20 @@ export interface Listed {
   readonly createdMs: number
 }
 
-/** Looks through a list, the newest first, until it is older than the intent. */
+/**
+ * Looks through a list, the newest first, until it is older than the intent. No provider promises that order, and a batch that is
+ * overlooked is paid for twice: a list that has not been seen to descend is read to its end.
+ */
 export async function findListed(pages: AsyncIterable<readonly Listed[]>, intent: Intent): Promise<Found> {
   const oldest = intent.createdAt - CLOCK_SKEW_MS
   const states: BatchState[] = []
+  let firstMs: number | undefined
   for await (const listed of pages) {
     states.push(...listed.filter(({ isOurs }) => isOurs).map(({ state }) => state))
-    if (listed.every(({ createdMs }) => createdMs < oldest)) break
+    firstMs ??= listed[0]?.createdMs
+    const lastMs = listed.at(-1)?.createdMs
+    const descends = firstMs !== undefined && lastMs !== undefined && lastMs < firstMs
+    if (descends && listed.every(({ createdMs }) => createdMs < oldest)) break
   }
   return foundOf(states)
 }
