@@ -54,7 +54,7 @@ export interface SurfaceDefinition {
 /** One provider's HTTP surface: everything the frame (sockets, faults, ledger, controls) does not know. */
 export interface ProviderSurface {
   /** `path` is what follows the prefix. */
-  route(method: string, path: string): Route | undefined
+  route(method: string, path: string, query: URLSearchParams): Route | undefined
   /** Whom it would bill; a reply when it would not let this caller in. */
   identify(headers: IncomingHttpHeaders, query: URLSearchParams): Account | Reply
   /** Headers that every one of its replies carries. */

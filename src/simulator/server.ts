@@ -75,7 +75,7 @@ export async function startServer(
   ): Promise<void> {
     const method = request.method ?? 'GET'
     const requestId = `req_${(++requests).toString(16).padStart(8, '0')}`
-    const route = surface.route(method, url.pathname.slice(prefix.length))
+    const route = surface.route(method, url.pathname.slice(prefix.length), url.searchParams)
     const operation = route?.operation ?? 'other'
     const account = surface.identify(request.headers, url.searchParams)
     const known = 'body' in account ? undefined : account

@@ -1,10 +1,11 @@
 import { anthropic } from './anthropic.ts'
 import { gemini } from './gemini.ts'
+import { groq } from './groq.ts'
 import { openai } from './openai.ts'
 import type { SurfaceDefinition } from './provider.ts'
 
 /** Every provider the simulator plays, each under a path of its own: one server plays them all. */
-export const SURFACES: readonly SurfaceDefinition[] = [openai, anthropic, gemini]
+export const SURFACES: readonly SurfaceDefinition[] = [openai, anthropic, gemini, groq]
 
 /** The path a provider's base URL ends in. */
 export function prefixOf(provider: string): string {

@@ -89,7 +89,7 @@ export function createLineReader(rules: LineRules): RowReader {
       return weight > maxRows ? { kind: 'refused', problem: tooMany(maxRows) } : { kind: 'row', row }
     },
     end() {
-      if (model !== undefined || (rules.badLine === 'skipped' && seen.size > 0)) return undefined
+      if (model !== undefined) return undefined
       return { code: 'empty_file', message: 'The input file is empty.', param: null, line: null }
     },
   }

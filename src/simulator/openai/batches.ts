@@ -1,12 +1,12 @@
-import type { JsonObject } from '../../core/request.ts'
 import { createBatchBook } from '../batches/book.ts'
-import type { Batch, BatchView } from '../batches/batch.ts'
+import type { Batch } from '../batches/batch.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { StoredFile } from '../file-store.ts'
 import { isObject, parseJson } from '../json.ts'
-import { integer, listObject, pageAfter, seconds } from '../openai-like/wire.ts'
+import { readMetadata, requiredText, wireTimes } from '../openai-like/batch-wire.ts'
+import { integer, listObject, pageAfter } from '../openai-like/wire.ts'
 import { jsonReply, readText, type Account, type Exchange, type Reply, type World } from '../provider.ts'
-import { isFinal, type Phase } from '../timeline.ts'
+import { isFinal } from '../timeline.ts'
 import { openaiDialect } from './dialect.ts'
 import { ENDPOINTS } from './endpoints.ts'
 import { refuse } from './envelope.ts'
@@ -17,7 +17,6 @@ const WINDOW_MS = 24 * 60 * 60 * 1000
 const MAX_ROWS = 50_000
 const MAX_INPUT_BYTES = 200 * 1024 * 1024
 const MAX_LIST = 100
-const METADATA = { pairs: 16, keyLength: 64, valueLength: 512 }
 
 /** All batches of one simulator, and what can be asked about them. */
 export interface Batches {
@@ -110,24 +109,11 @@ function batchObject({ id, details, ...batch }: Batch<Details>): Record<string, 
     status: phase,
     output_file_id: results.output?.id ?? null,
     error_file_id: results.errors?.id ?? null,
-    created_at: seconds(view.createdAt),
-    in_progress_at: enteredAt(view, 'in_progress'),
-    expires_at: seconds(view.deadline),
-    finalizing_at: enteredAt(view, 'finalizing'),
-    completed_at: enteredAt(view, 'completed'),
-    failed_at: enteredAt(view, 'failed'),
-    expired_at: enteredAt(view, 'expired'),
-    cancelling_at: enteredAt(view, 'cancelling'),
-    cancelled_at: enteredAt(view, 'cancelled'),
+    ...wireTimes(view),
     request_counts: view.counts,
     usage: null,
     metadata: details.metadata,
   }
-}
-
-function enteredAt({ entered }: BatchView, phase: Phase): number | null {
-  const at = entered[phase]
-  return at === undefined ? null : seconds(at)
 }
 
 /** What can be refused before any line of the input is read. */
@@ -138,9 +124,9 @@ async function readRequest(
 ): Promise<Details & { readonly resultSeconds: number | undefined }> {
   const body = parseJson(text)
   if (!isObject(body)) return refuse('We could not parse the JSON body of your request.')
-  const inputFileId = requiredText(body, 'input_file_id')
-  const path = requiredText(body, 'endpoint')
-  const window = requiredText(body, 'completion_window')
+  const inputFileId = requiredText(body, 'input_file_id', refuse)
+  const path = requiredText(body, 'endpoint', refuse)
+  const window = requiredText(body, 'completion_window', refuse)
   const endpoint = ENDPOINTS.get(path)
   if (!endpoint) {
     const known = [...ENDPOINTS.keys()].map((path) => `'${path}'`).join(', ')
@@ -153,7 +139,7 @@ async function readRequest(
       'invalid_value',
     )
   }
-  const metadata = readMetadata(body['metadata'])
+  const metadata = readMetadata(body['metadata'], refuse)
   const expiry = isObject(body['output_expires_after']) ? body['output_expires_after'] : {}
   const resultSeconds = expirySeconds(expiry['anchor'], expiry['seconds'], 'output_expires_after')
 
@@ -171,41 +157,4 @@ async function readRequest(
     return refuse(`The input file is larger than ${limit} bytes.`, 'input_file_id', 'file_too_large')
   }
   return { endpoint, input: file, metadata, resultSeconds }
-}
-
-function requiredText(body: JsonObject, name: string): string {
-  const value = body[name]
-  if (typeof value === 'string' && value !== '') return value
-  return refuse(`Missing required parameter: '${name}'.`, name, 'missing_required_parameter')
-}
-
-function readMetadata(metadata: unknown): Readonly<Record<string, string>> | null {
-  if (metadata === undefined || metadata === null) return null
-  if (!isObject(metadata)) return refuse("Invalid type for 'metadata': expected an object.", 'metadata', 'invalid_type')
-  const pairs = Object.entries(metadata)
-  if (pairs.length > METADATA.pairs) {
-    return refuse(
-      `Invalid 'metadata': too many properties, at most ${METADATA.pairs}.`,
-      'metadata',
-      'object_above_max_properties',
-    )
-  }
-  return Object.fromEntries(
-    pairs.map(([key, value]) => {
-      if (key.length > METADATA.keyLength) {
-        return refuse(`Invalid 'metadata': a key is longer than ${METADATA.keyLength} characters.`, 'metadata')
-      }
-      if (typeof value !== 'string') {
-        return refuse(`Invalid type for 'metadata.${key}': expected a string.`, `metadata.${key}`, 'invalid_type')
-      }
-      if (value.length > METADATA.valueLength) {
-        return refuse(
-          `Invalid 'metadata.${key}': longer than ${METADATA.valueLength} characters.`,
-          `metadata.${key}`,
-          'string_above_max_length',
-        )
-      }
-      return [key, value]
-    }),
-  )
 }
