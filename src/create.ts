@@ -46,7 +46,14 @@ export interface OpenedScope extends BatchScope {
   abandon(): Promise<void>
   /** Rejects with `DeferredExit` if the scope defers itself; never resolves. */
   readonly deferred: Promise<never>
+  /** Callers still waiting. */
+  pending(): number
+  /** The process ends now, whatever is under way: shows the summary, synchronously. */
+  conclude(): void
 }
+
+/** What becomes of those who wait when a scope defers itself: the reply that says so, or nothing, because the process ends. */
+export type AtDeferral = 'answer' | 'leave'
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
 
@@ -55,20 +62,20 @@ function newTag(): string {
 }
 
 /** Puts the house together: the only place that sees every layer. Throws `OffpeakError` on options or a store that cannot be used. */
-export function createScope(options: BatchifyOptions): OpenedScope {
+export function createScope(options: BatchifyOptions, atDeferral: AtDeferral = 'answer'): OpenedScope {
   const config = parseConfig(options, process.env, adapters)
   const clock = systemClock
   const store = typeof config.store === 'string' ? openSqliteStore({ path: config.store }) : config.store
   try {
     store.purge(clock.now() - config.retentionMs)
-    return assemble(config, store)
+    return assemble(config, store, atDeferral)
   } catch (error) {
     if (typeof config.store === 'string') store[Symbol.dispose]()
     throw error
   }
 }
 
-function assemble(config: Config, store: Store): OpenedScope {
+function assemble(config: Config, store: Store, atDeferral: AtDeferral): OpenedScope {
   const clock = systemClock
   const progress = createProgress(clock.now())
   const ledger = createLedger()
@@ -137,6 +144,7 @@ function assemble(config: Config, store: Store): OpenedScope {
     emit,
     notify,
     deferred: deferral.promise,
+    atDeferral,
   })
 }
 
@@ -153,6 +161,7 @@ interface Parts {
   readonly emit: (event: OffpeakEvent) => void
   readonly notify: (text: string) => void
   readonly deferred: Promise<never>
+  readonly atDeferral: AtDeferral
 }
 
 function scopeOver(parts: Parts): OpenedScope {
@@ -193,8 +202,9 @@ function scopeOver(parts: Parts): OpenedScope {
 
   deferred.catch((error: DeferredExit) => {
     exit = error
-    if (ending) void manager.defer()
-    else ending = end(() => manager.defer())
+    const defer = (): Promise<void> => (parts.atDeferral === 'leave' ? manager.leave() : manager.defer())
+    if (ending) void defer()
+    else ending = end(defer)
   })
   const whenEnded = async (): Promise<void> => {
     await ending
@@ -236,6 +246,10 @@ function scopeOver(parts: Parts): OpenedScope {
       leaving.catch(() => undefined)
     },
     deferred,
+    pending: () => manager.pending,
+    conclude() {
+      if (!hasEnded) display.close(report())
+    },
     [Symbol.asyncDispose]() {
       // Before anything is awaited: only here does restoring reach the context of the block.
       interception.leave()

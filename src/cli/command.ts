@@ -3,7 +3,7 @@ export interface CommandContext {
   readonly print: (text: string) => void
   /** One line, or several. */
   readonly say: (text: string) => void
-  /** Aborts on Ctrl-C or a request to terminate: finish what must be finished, then return. */
+  /** Aborts on Ctrl-C or a request to terminate, with the signal's name as its reason: finish what must be finished, then return. */
   readonly interrupted: AbortSignal
 }
 
@@ -13,6 +13,8 @@ export interface Command {
   readonly summary: string
   /** Everything `offpeak <name> --help` prints. */
   readonly help: string
+  /** Of its arguments those that are its own to read; default all. */
+  readonly own?: (args: readonly string[]) => readonly string[]
   /** Resolves with the exit code: 0 fine, 1 failed, 2 wrong usage. */
   run(args: readonly string[], context: CommandContext): Promise<number>
 }

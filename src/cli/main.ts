@@ -23,7 +23,7 @@ Options:
   -h, --help     Show this, or the help of a command
   -v, --version  Show the version
 
-Exit codes: 0 fine, 1 failed, 2 wrong usage.
+Exit codes: 0 fine or deferred, 1 failed, 2 wrong usage, 130 and 143 ended by SIGINT and SIGTERM. "run" ends with its program's own.
 `
 }
 
@@ -53,7 +53,7 @@ export async function runCli(
   }
   const command = commands.find((each) => each.name === name)
   if (!command) return complain(context, unknownText(name, commands))
-  if (isHelp || asksForHelp(rest)) {
+  if (isHelp || asksForHelp(command.own?.(rest) ?? rest)) {
     context.print(command.help)
     return OK
   }
@@ -86,8 +86,8 @@ function complain(context: CommandContext, message: string, command?: Command): 
 /** The program itself: arguments, streams, signals and exit code of this process. */
 export async function runAsProgram(): Promise<void> {
   const interruption = new AbortController()
-  const interrupt = (): void => {
-    interruption.abort()
+  const interrupt = (signal: NodeJS.Signals): void => {
+    interruption.abort(signal)
     // A second Ctrl-C does what it always does.
     process.removeListener('SIGINT', interrupt)
     process.removeListener('SIGTERM', interrupt)
