@@ -12,29 +12,70 @@ const CLOSE_BRACE = 125
  * The text must already be known to be valid JSON. undefined when there is no such member; of duplicates the last one counts, as for JSON.parse.
  */
 export function memberText(text: string, path: readonly string[]): string | undefined {
-  let start = skipSpace(text, 0)
-  let end = text.length
-  for (const name of path) {
-    const span = findMember(text, start, name)
-    if (!span) return undefined
-    ;[start, end] = span
-  }
-  return text.slice(start, end)
+  const span = findPath(text, path)
+  return span && text.slice(span.start, span.end)
 }
 
-/** Start and end of the value of a member of the object that begins at `at`. */
-function findMember(text: string, at: number, name: string): readonly [number, number] | undefined {
+/**
+ * The same text with one member, name and value, in place of another; not a byte beside it changes. undefined when there is no such member;
+ * of duplicates the last one is replaced.
+ */
+export function replaceMember(
+  text: string,
+  path: readonly string[],
+  by: { readonly name: string; readonly value: string },
+): string | undefined {
+  const span = findPath(text, path)
+  return span && `${text.slice(0, span.nameStart)}${JSON.stringify(by.name)}:${by.value}${text.slice(span.end)}`
+}
+
+/** The texts of the elements of a JSON array, exactly as written; none when it is not an array. The text must already be known to be valid JSON. */
+export function elementTexts(text: string): string[] {
+  const elements: string[] = []
+  let position = skipSpace(text, 0)
+  if (text.charCodeAt(position) !== OPEN_BRACKET) return elements
+  position = skipSpace(text, position + 1)
+  while (position < text.length && text.charCodeAt(position) !== CLOSE_BRACKET) {
+    const end = skipValue(text, position)
+    elements.push(text.slice(position, end))
+    position = skipSpace(text, end)
+    if (text.charCodeAt(position) !== COMMA) break
+    position = skipSpace(text, position + 1)
+  }
+  return elements
+}
+
+/** Where a member stands: its name from `nameStart` on, its value from `start` to `end`. */
+interface Span {
+  readonly nameStart: number
+  readonly start: number
+  readonly end: number
+}
+
+function findPath(text: string, path: readonly string[]): Span | undefined {
+  const outside = skipSpace(text, 0)
+  let span: Span | undefined = { nameStart: outside, start: outside, end: text.length }
+  for (const name of path) {
+    span = findMember(text, span.start, name)
+    if (!span) return undefined
+  }
+  return span
+}
+
+/** A member of the object that begins at `at`. */
+function findMember(text: string, at: number, name: string): Span | undefined {
   if (text.charCodeAt(at) !== OPEN_BRACE) return undefined
-  let found: readonly [number, number] | undefined
+  let found: Span | undefined
   let position = skipSpace(text, at + 1)
   while (text.charCodeAt(position) === QUOTE) {
+    const nameStart = position
     const keyEnd = skipString(text, position)
     const isIt = sameKey(text, position, keyEnd, name)
     position = skipSpace(text, keyEnd)
     if (text.charCodeAt(position) !== COLON) return found
     const start = skipSpace(text, position + 1)
     const end = skipValue(text, start)
-    if (isIt) found = [start, end]
+    if (isIt) found = { nameStart, start, end }
     position = skipSpace(text, end)
     if (text.charCodeAt(position) !== COMMA) return found
     position = skipSpace(text, position + 1)
