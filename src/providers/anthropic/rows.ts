@@ -26,7 +26,7 @@ const STATUS_OF_CODE: ReadonlyMap<string, number> = new Map([
   ['compaction_unavailable', 529],
 ])
 
-const Row = z.object({ custom_id: z.string(), result: z.object({ type: z.string(), message: z.unknown() }) })
+const Row = z.object({ custom_id: z.string(), result: z.object({ type: z.string(), message: z.unknown().optional() }) })
 
 /** What is wrong, wherever an error says so. */
 const Fault = z.object({
