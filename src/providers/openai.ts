@@ -1,5 +1,4 @@
 import type { ProviderAdapter, Refusal, TaggedBatch } from '../core/adapter.ts'
-import type { BatchProblem, BatchState } from '../core/batch.ts'
 import type { HeaderPair } from '../core/request.ts'
 import { deleteInput, readFiles, uploadFile } from './toolkit/files.ts'
 import { findListed, mapPages } from './toolkit/look-up.ts'
@@ -25,24 +24,6 @@ const ENDPOINTS = new Map([
   ['/moderations', '/v1/moderations'],
   ['/images/generations', '/v1/images/generations'],
   ['/images/edits', '/v1/images/edits'],
-])
-
-/**
- * Codes of a refused batch that say something about room, or about all of its rows, which share one model: whichever line they name. Any
- * other: some row. Observed at OpenAI and Azure.
- */
-const NO_ROOM = new Set([
-  'token_limit_exceeded',
-  'enqueued_token_limit_exceeded',
-  'request_limit_exceeded',
-  'rate_limit_exceeded',
-])
-const ALL_ROWS = new Set([
-  'model_not_found',
-  'invalid_model',
-  'model_not_supported',
-  'billing_hard_limit_reached',
-  'insufficient_quota',
 ])
 
 /** What the HTTP status of a refused upload or create does not tell. */
@@ -124,22 +105,22 @@ export const openai: ProviderAdapter = {
 
   async create(intent, upload, _input, call) {
     const reply = await postJson('/batches', createBody(intent, upload?.fileId), call)
-    return toState(await readReply(reply, OpenaiBatch))
+    return stateOf(await readReply(reply, OpenaiBatch))
   },
 
   find: (intent, call) =>
     findListed(
-      mapPages(listPages(call), (batch) => listedAs(intent.tag, batch, toState)),
+      mapPages(listPages(call), (batch) => listedAs(intent.tag, batch)),
       intent,
     ),
 
   async *list(call): AsyncGenerator<TaggedBatch> {
-    for await (const batches of listPages(call)) yield* taggedOf(batches, toState)
+    for await (const batches of listPages(call)) yield* taggedOf(batches)
   },
 
   poll: (handles, call) =>
-    pollFromList(handles, { read: () => mapPages(listPages(call), toState), size: LIST_LIMIT }, ({ id }) =>
-      askFor(`/batches/${encodeURIComponent(id)}`, call, OpenaiBatch, toState),
+    pollFromList(handles, { read: () => mapPages(listPages(call), stateOf), size: LIST_LIMIT }, ({ id }) =>
+      askFor(`/batches/${encodeURIComponent(id)}`, call, OpenaiBatch, stateOf),
     ),
 
   results: (handle, call) => readFiles(handle, call, outputRow),
@@ -151,16 +132,4 @@ export const openai: ProviderAdapter = {
   release: deleteInput,
   envelope: openaiEnvelope,
   usage: readUsage,
-}
-
-function toState(batch: OpenaiBatch): BatchState {
-  return stateOf(batch, refusedBecause)
-}
-
-function refusedBecause(problems: readonly BatchProblem[]): 'capacity' | 'invalid' | 'everything' {
-  const isOf = (codes: ReadonlySet<string>): boolean =>
-    problems.some(({ code }) => code !== undefined && codes.has(code))
-  if (isOf(NO_ROOM)) return 'capacity'
-  if (isOf(ALL_ROWS)) return 'everything'
-  return 'invalid'
 }

@@ -56,11 +56,8 @@ export function createBody(
   })
 }
 
-/** `refusedBecause`: what the complaints about a failed batch say about its rows. */
-export function stateOf(
-  batch: OpenaiBatch,
-  refusedBecause: (problems: readonly BatchProblem[]) => 'capacity' | 'invalid' | 'everything',
-): BatchState {
+/** Where a batch stands. */
+export function stateOf(batch: OpenaiBatch): BatchState {
   const status = batch.status.toLowerCase()
   const about = {
     status,
@@ -102,15 +99,45 @@ export function problemsOf({ errors }: OpenaiBatch): readonly BatchProblem[] {
   }))
 }
 
+/**
+ * Codes of a refused batch that say something about room, or about all of its rows, which share one model: whichever line they name. Any
+ * other: some row. Observed at OpenAI and Azure.
+ */
+const NO_ROOM = new Set([
+  'token_limit_exceeded',
+  'enqueued_token_limit_exceeded',
+  'request_limit_exceeded',
+  'rate_limit_exceeded',
+])
+const ALL_ROWS = new Set([
+  'model_not_found',
+  'invalid_model',
+  'model_not_supported',
+  'billing_hard_limit_reached',
+  'insufficient_quota',
+])
+
+function refusedBecause(problems: readonly BatchProblem[]): 'capacity' | 'invalid' | 'everything' {
+  const isOf = (codes: ReadonlySet<string>): boolean =>
+    problems.some(({ code }) => code !== undefined && codes.has(code))
+  if (isOf(NO_ROOM)) return 'capacity'
+  if (isOf(ALL_ROWS)) return 'everything'
+  return 'invalid'
+}
+
 /** A batch in a list, looked at for one tag. */
-export function listedAs(tag: string, batch: OpenaiBatch, toState: (batch: OpenaiBatch) => BatchState): Listed {
+export function listedAs(
+  tag: string,
+  batch: OpenaiBatch,
+  toState: (batch: OpenaiBatch) => BatchState = stateOf,
+): Listed {
   return { isOurs: batch.metadata?.[TAG] === tag, state: toState(batch), createdMs: toMs(batch.created_at) }
 }
 
 /** The batches of a list that carry a tag of ours. */
 export function taggedOf(
   batches: readonly OpenaiBatch[],
-  toState: (batch: OpenaiBatch) => BatchState,
+  toState: (batch: OpenaiBatch) => BatchState = stateOf,
 ): readonly TaggedBatch[] {
   return batches.flatMap((batch) => {
     const tag = batch.metadata?.[TAG]
