@@ -9,10 +9,13 @@ import type { Simulator } from '../../../src/simulator/index.ts'
 import { fixtureJson, inputOf, intentFor, scriptedCall, submitTo } from '../../support/provider-call.ts'
 import { startTestSimulator } from '../../support/simulator.ts'
 import { anthropic } from './anthropic.ts'
+import { groq } from './groq.ts'
 import { openai } from './openai.ts'
 import type { Invalid, Subject } from './subject.ts'
 
-const subjects: ReadonlyMap<string, Subject> = new Map([openai, anthropic].map((subject) => [subject.name, subject]))
+const subjects: ReadonlyMap<string, Subject> = new Map(
+  [openai, anthropic, groq].map((subject) => [subject.name, subject]),
+)
 
 test('every adapter has told the contract suite about itself', () => {
   expect([...subjects.keys()]).toEqual(adapters.map(({ name }) => name))
