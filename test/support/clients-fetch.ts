@@ -1,17 +1,5 @@
 import { fetch as undiciFetch, request as undiciRequest } from 'undici'
-import { type Ask, type Connection, eitherSignal, present, type Way } from './clients.ts'
-
-/** A program's own error for a reply that is none. */
-class ReplyError extends Error {
-  override name = 'ReplyError'
-  readonly status: number
-  readonly error: unknown
-  constructor(status: number, error: unknown) {
-    super(`HTTP ${status}`)
-    this.status = status
-    this.error = error
-  }
-}
+import { type Ask, type Connection, eitherSignal, present, ReplyError, type Way } from './clients.ts'
 
 /** Endpoint and body of one question. */
 interface Question {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { batchify, BatchifyOptions, BatchScope, EventOf, EventType } from '../../src/index.ts'
-import type { Simulator, SimulatorOptions } from '../../src/simulator/index.ts'
+import type { SimulatedProvider, Simulator, SimulatorOptions } from '../../src/simulator/index.ts'
 import type { Connection } from './clients.ts'
 import { startTestSimulator } from './simulator.ts'
 import { tempFolder } from './store.ts'
@@ -17,12 +17,16 @@ export interface Scene extends AsyncDisposable {
 
 /** The library is handed in, because some tests build their clients before they load it. */
 export async function openScene(library: typeof batchify, simulated: SimulatorOptions = {}): Promise<Scene> {
-  const simulator = await startTestSimulator(simulated)
+  return sceneWith(library, await startTestSimulator(simulated), 'openai')
+}
+
+/** The same with a simulator that was there before, in front of one of its providers. */
+export function sceneWith(library: typeof batchify, simulator: Simulator, provider: SimulatedProvider): Scene {
   const folder = tempFolder()
-  const baseUrl = simulator.baseUrl('openai')
+  const baseUrl = simulator.baseUrl(provider)
   const options: BatchifyOptions = {
     store: join(folder.path, 'store.db'),
-    baseUrls: { openai: [baseUrl] },
+    baseUrls: { [provider]: [baseUrl] },
     batchWindowMs: 20,
     pollIntervalMs: 20,
     maxPollIntervalMs: 40,

@@ -41,6 +41,18 @@ export function eitherSignal(signal: AbortSignal | undefined, timeoutMs: number 
   return signal && limit ? AbortSignal.any([signal, limit]) : (signal ?? limit)
 }
 
+/** A program's own error for a reply that is none. */
+export class ReplyError extends Error {
+  override name = 'ReplyError'
+  readonly status: number
+  readonly error: unknown
+  constructor(status: number, error: unknown) {
+    super(`HTTP ${status}`)
+    this.status = status
+    this.error = error
+  }
+}
+
 /** What differs between any two executions of the same request, whoever asks. */
 const VARYING = new Set(['created', 'created_at', 'completed_at', 'timestamp', 'headers', 'date'])
 

@@ -1,0 +1,4 @@
+import { sdkClients } from '../../support/matrix/clients.ts'
+import { describeMatrix } from './matrix.ts'
+
+describeMatrix(sdkClients)
