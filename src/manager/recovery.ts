@@ -1,3 +1,4 @@
+import type { Found } from '../core/adapter.ts'
 import type { BatchHandle, BatchState } from '../core/batch.ts'
 import { sleep } from '../core/clock.ts'
 import { ProviderError } from '../core/errors.ts'
@@ -25,6 +26,8 @@ export class Recovery {
   readonly #notify: (text: string) => void
   /** Twins that have been dealt with. */
   readonly #twins = new Set<string>()
+  /** Batches without a tag that were looked into and are somebody else's. */
+  readonly #strangers = new WeakMap<OpenBatch, Set<string>>()
 
   constructor(context: ManagerContext, settler: Settler, notify: (text: string) => void) {
     this.#context = context
@@ -106,6 +109,16 @@ export class Recovery {
     return undecided
   }
 
+  /** Batches of this intent. One without a tag shows in its results alone whose it is: by then it has run, and can only be told. */
+  async #oursAmong(batch: OpenBatch, found: Found): Promise<readonly BatchState[]> {
+    if (found.kind === 'adopted') return found.states
+    if (found.kind === 'none') return []
+    const known = this.#strangers.get(batch) ?? new Set()
+    this.#strangers.set(batch, known)
+    const ours = await this.#examine(batch, found.states, known)
+    return ours.filter(({ phase }) => phase === 'ended')
+  }
+
   async #hasOurRows(batch: OpenBatch, handle: BatchHandle): Promise<boolean> {
     const { adapter, call } = batch.account
     for await (const results of adapter.results(handle, call)) {
@@ -141,8 +154,7 @@ export class Recovery {
     const { adapter, call } = batch.account
     try {
       const found = await adapter.find(batch.intent, call)
-      if (found.kind !== 'adopted') return
-      for (const state of found.states) {
+      for (const state of await this.#oursAmong(batch, found)) {
         const { id } = state.handle
         if (id === batch.intent.handle?.id || this.#twins.has(id)) continue
         await this.#cancelTwin(batch, state)
@@ -160,7 +172,7 @@ export class Recovery {
     this.#twins.add(id)
     const common = { ...aboutBatch(batch.intent, clock.now()), id }
     this.#notify(
-      `${batch.intent.provider} has two batches of the same ${batch.intent.jobs} requests: ${batch.intent.handle?.id ?? ''} is kept, ${id} is cancelled; what it had run by then may be billed twice`,
+      `${batch.intent.provider} has two batches of the same ${batch.intent.jobs} requests: ${batch.intent.handle?.id ?? ''} is kept, ${id} ${twin.phase === 'ended' ? 'had ended' : 'is cancelled'}; what it had run by then may be billed twice`,
     )
     try {
       if (twin.phase !== 'ended') await adapter.cancel(twin.handle, call)

@@ -4,6 +4,7 @@ import type { Fault } from '../../src/simulator/index.ts'
 import { isAnswerTo, prompts, startWorld, type Engine } from '../support/engine.ts'
 import { type Children, startChildren } from '../support/proof-processes/children.ts'
 import { storm } from '../support/proof-processes/storm.ts'
+import { adapterFor, type Tagging } from '../support/proof-processes/taggings.ts'
 import { sweep } from '../support/proof-processes/sweep.ts'
 import { lotsOf } from '../support/proof-single/lots.ts'
 
@@ -34,13 +35,13 @@ describe('a list that is later than the settle time', () => {
   const SETTLE_MS = 5000
 
   /** A create that had its effect and no reply, and a list that does not show it in time. */
-  async function late(lagMs: number, batchMs: number) {
+  async function late(lagMs: number, batchMs: number, tagging: Tagging = 'metadata') {
     const faults: readonly Fault[] = [
       { kind: 'reset', operation: 'create', moment: 'after', times: 1 },
       { kind: 'list-lag', ms: lagMs, times: 1 },
     ]
     await using world = await startWorld({ faults, batchMs })
-    const engine: Engine = world.engine({ settings: { settleMs: SETTLE_MS } })
+    const engine: Engine = world.engine({ settings: { settleMs: SETTLE_MS }, adapter: adapterFor(tagging) })
     const replies = await world.until(Promise.all(PROMPTS.map((prompt) => engine.ask(prompt))))
     await world.until(engine.manager.close())
     const { calls, batches, executions } = world.simulator.ledger()
@@ -68,5 +69,16 @@ describe('a list that is later than the settle time', () => {
 
     expect({ right, twins, created }).toEqual({ right: PROMPTS.length, twins: ['twin'], created: 2 })
     expect(twice).toBeGreaterThan(0)
+  })
+
+  test('makes a twin that is told once its results show whose it is, where batches carry no tag', async () => {
+    const { right, twins, created, cancels } = await late(12 * SETTLE_MS, 100_000, 'none')
+
+    expect({ right, twins, created, cancels }).toEqual({
+      right: PROMPTS.length,
+      twins: ['twin'],
+      created: 2,
+      cancels: 0,
+    })
   })
 })
