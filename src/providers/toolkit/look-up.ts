@@ -63,10 +63,16 @@ export function foundOf(states: readonly BatchState[]): Found {
   return { kind: 'adopted', states: states.toSorted((a, b) => advancement(b) - advancement(a)) }
 }
 
-const ORDER = ['failed', 'cancelled', 'cancelling', 'expired', 'validating', 'in_progress', 'finalizing', 'completed']
+const OUTCOMES = { failed: 0, cancelled: 1, expired: 3, completed: 5 } as const
+const CANCELLING = 2
+const RUNNING = 4
+/** Words for the steps of a batch that runs, in any provider's spelling. */
+const STEPS = ['queued', 'validating', 'running', 'in_progress', 'finalizing']
 
-function advancement({ status }: BatchState): number {
-  return ORDER.indexOf(status)
+function advancement(state: BatchState): number {
+  if (state.phase === 'ended') return OUTCOMES[state.outcome]
+  const word = state.status.toLowerCase()
+  return word.startsWith('cancel') ? CANCELLING : RUNNING + STEPS.indexOf(word) / STEPS.length
 }
 
 /** Seconds since the epoch, or a date as text, in milliseconds; infinity when it is neither. */

@@ -125,19 +125,21 @@ function refusedBecause(problems: readonly BatchProblem[]): 'capacity' | 'invali
   return 'invalid'
 }
 
+type Tagged = Pick<OpenaiBatch, 'metadata' | 'created_at'>
+
 /** A batch in a list, looked at for one tag. */
-export function listedAs(
+export function listedAs<Batch extends Tagged>(
   tag: string,
-  batch: OpenaiBatch,
-  toState: (batch: OpenaiBatch) => BatchState = stateOf,
+  batch: Batch,
+  toState: (batch: Batch) => BatchState,
 ): Listed {
   return { isOurs: batch.metadata?.[TAG] === tag, state: toState(batch), createdMs: toMs(batch.created_at) }
 }
 
 /** The batches of a list that carry a tag of ours. */
-export function taggedOf(
-  batches: readonly OpenaiBatch[],
-  toState: (batch: OpenaiBatch) => BatchState = stateOf,
+export function taggedOf<Batch extends Tagged>(
+  batches: readonly Batch[],
+  toState: (batch: Batch) => BatchState,
 ): readonly TaggedBatch[] {
   return batches.flatMap((batch) => {
     const tag = batch.metadata?.[TAG]

@@ -363,8 +363,12 @@ function contract(adapter: ProviderAdapter, subject: Subject): void {
       const wanted = intentAt(subject.path, { metadata: { team: 'blue' }, jobs: 2 })
       const [body = ''] = threeBodies(subject)
       const { intent, state: created } = await submitTraced(adapter, wanted, [body, body], call)
-      await inGroups(230, async () => {
-        await submit(intentAt(subject.path), [body], call)
+      // The others share one upload: it is not the wanted one's.
+      const decoy = intentAt(subject.path)
+      const input = inputOf(adapter, decoy, [body])
+      const upload = await adapter.upload?.(decoy, input, call)
+      await inGroups(MORE_THAN_A_PAGE, async () => {
+        await adapter.create(intentAt(subject.path, { jobs: 1 }), upload, async () => input, call)
       })
 
       const ours = await adapter.find(intent, call)
@@ -565,6 +569,9 @@ function contract(adapter: ProviderAdapter, subject: Subject): void {
 
 /** A row that passes upload and create, and fails the batch. */
 const REFUSED_LATER: Invalid = { body: '{"stream":true}', by: 'batch', line: 2 }
+
+/** Batches a list takes several pages for. */
+const MORE_THAN_A_PAGE = 120
 
 const NO_REPLY = { body: 'null', json: undefined, requestId: undefined }
 
