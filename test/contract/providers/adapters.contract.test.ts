@@ -11,10 +11,11 @@ import { startTestSimulator } from '../../support/simulator.ts'
 import { anthropic } from './anthropic.ts'
 import { groq } from './groq.ts'
 import { openai } from './openai.ts'
+import { together } from './together.ts'
 import type { Invalid, Subject } from './subject.ts'
 
 const subjects: ReadonlyMap<string, Subject> = new Map(
-  [openai, anthropic, groq].map((subject) => [subject.name, subject]),
+  [openai, anthropic, groq, together].map((subject) => [subject.name, subject]),
 )
 
 test('every adapter has told the contract suite about itself', () => {
