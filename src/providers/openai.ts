@@ -110,12 +110,12 @@ export const openai: ProviderAdapter = {
 
   find: (intent, call) =>
     findListed(
-      mapPages(listPages(call), (batch) => listedAs(intent.tag, batch)),
+      mapPages(listPages(call), (batch) => listedAs(intent.tag, batch, stateOf)),
       intent,
     ),
 
   async *list(call): AsyncGenerator<TaggedBatch> {
-    for await (const batches of listPages(call)) yield* taggedOf(batches)
+    for await (const batches of listPages(call)) yield* taggedOf(batches, stateOf)
   },
 
   poll: (handles, call) =>
