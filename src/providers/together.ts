@@ -68,7 +68,8 @@ export const together: ProviderAdapter = {
     bytesPerJob: 9_990_000,
     // It tries to; its documentation says to wait up to 72 hours.
     windows: ['24h'],
-    metadata: { pairs: 0, keyLength: 0, valueLength: 0 },
+    // A batch takes none: the caller's stays with us, whatever it is.
+    metadata: { pairs: 16, keyLength: 64, valueLength: 512 },
   },
   // A batch has one `model_id`; whether lines may differ is not documented.
   mixes: 'nothing',
