@@ -28,6 +28,8 @@ export interface FileStore {
   pathFor(id: string): string
   /** `make` writes the content when it is first asked for; without it, it is already there. */
   add(facts: FileFacts, make?: () => Promise<unknown>): StoredFile
+  /** A file that is still being written; `grown` resolves with its size, once it is as long as it can be by now. */
+  addGrowing(facts: FileFacts, grown: () => Promise<number>): StoredFile
   get(owner: string, id: string): StoredFile | undefined
   /** Oldest first. */
   list(owner: string): readonly StoredFile[]
@@ -56,6 +58,19 @@ export async function openFileStore(parent: string | undefined, clock: Simulator
     await discard(kept.file.path)
   }
 
+  function keep(facts: FileFacts, bytes: () => Promise<number>): StoredFile {
+    const path = join(folder, facts.id)
+    const file: StoredFile = {
+      ...facts,
+      path,
+      bytes,
+      read: (end) =>
+        createReadStream(path, { highWaterMark: 256 * 1024, ...(end === undefined ? {} : { end: end - 1 }) }),
+    }
+    files.set(facts.id, { file, pins: 0, removed: false })
+    return file
+  }
+
   function visible(kept: Kept, owner: string): boolean {
     return !kept.removed && kept.file.owner === owner && (kept.file.expiresAt ?? Infinity) > clock.now()
   }
@@ -69,16 +84,9 @@ export async function openFileStore(parent: string | undefined, clock: Simulator
         await make?.()
         return (await stat(path)).size
       }
-      const file: StoredFile = {
-        ...facts,
-        path,
-        bytes: () => (size ??= measure()),
-        read: (end) =>
-          createReadStream(path, { highWaterMark: 256 * 1024, ...(end === undefined ? {} : { end: end - 1 }) }),
-      }
-      files.set(facts.id, { file, pins: 0, removed: false })
-      return file
+      return keep(facts, () => (size ??= measure()))
     },
+    addGrowing: keep,
     get(owner, id) {
       const kept = files.get(id)
       return kept && visible(kept, owner) ? kept.file : undefined

@@ -1,13 +1,16 @@
 import type { BatchFault } from '../faults.ts'
 import type { FileFacts, StoredFile } from '../file-store.ts'
 import type { Account, World } from '../provider.ts'
-import { isFinal, standingAt, type Standing } from '../timeline.ts'
+import { isFinal, standingAt, type Phase, type Standing } from '../timeline.ts'
 import type { Channel, Dialect, InputProblem, Unexecuted } from './dialect.ts'
 import { forcedStatuses, readInput, SKIPPED, type BatchInput, type InputVerdict } from './read-input.ts'
-import { writeResults } from './write-results.ts'
+import { completionOrder, createJournal, type Journal } from './journal.ts'
+import { writeResults, type RowOrder } from './write-results.ts'
 
 /** A batch as a surface orders it. `Details` is whatever else the provider shows of it. */
-export interface BatchOrder<Details> {
+export type BatchOrder<Details> = BatchTerms<Details> & ResultFiles
+
+interface BatchTerms<Details> {
   readonly id: string
   readonly account: Account
   readonly dialect: Dialect
@@ -17,8 +20,18 @@ export interface BatchOrder<Details> {
   /** What it takes to be cancelled. Default: a part of `batchMs`. */
   readonly cancelMs?: number
   readonly details: Details
-  resultFile(channel: Channel, endedAt: number): Omit<FileFacts, 'owner'>
 }
+
+/** Results that can be read at the end, or row by row as they finish. */
+type ResultFiles =
+  | {
+      /** `phase` is the one it ended in. */
+      resultFile(channel: Channel, endedAt: number, phase: Phase): Omit<FileFacts, 'owner'>
+    }
+  | {
+      /** There from the creation; undefined: nobody sees a file. */
+      growingFile(channel: Channel): Omit<FileFacts, 'owner'> | undefined
+    }
 
 export interface BatchSurroundings {
   /** What goes wrong with this batch. */
@@ -40,6 +53,8 @@ export interface Batch<Details> {
   refusal(): Promise<InputProblem | undefined>
   /** Where it stands now. Looking is what moves it: rows executed since the last look enter the ledger here. */
   view(): BatchView
+  /** What has finished by now in a batch whose results can be read while it runs; undefined before it is validated. */
+  finished(): Promise<Journal['channels'] | undefined>
   cancel(): void
   /** Prompt tokens that wait in it for a model. */
   enqueuedTokens(model: string): number
@@ -61,7 +76,7 @@ export interface BatchView extends Standing {
   readonly problem: InputProblem | undefined
   /** Lines that were left out. */
   readonly skipped: readonly InputProblem[]
-  /** Its result files, once it has ended; undefined: nothing belongs in it. */
+  /** Its result files, once it has ended (growing ones from its creation); undefined: nothing belongs in it. */
   readonly results: Readonly<Record<Channel, StoredFile | undefined>>
 }
 
@@ -78,8 +93,6 @@ type Validation =
   | { readonly kind: 'refused'; readonly problem: InputProblem; readonly at: number }
   | { readonly kind: 'accepted'; readonly input: BatchInput; readonly at: number }
 
-const NO_RESULTS = { output: undefined, errors: undefined }
-
 export function createBatch<Details>(
   world: World,
   order: BatchOrder<Details>,
@@ -95,7 +108,11 @@ export function createBatch<Details>(
   const tally = { looked: 0, completed: 0, failed: 0, unexecuted: 0, skipped: 0 }
   let validation: Validation = { kind: 'pending' }
   let cancelledAt: number | undefined
-  let results: BatchView['results'] | undefined
+  let results: BatchView['results'] = { output: addGrowing('output'), errors: addGrowing('errors') }
+  let ended = false
+  let journal: Journal | undefined
+  /** The order in which rows finish; undefined: as they stand. */
+  let finishing: Uint32Array | undefined
   let writing: Promise<void> | undefined
 
   const validating = surroundings.inTurn(validate)
@@ -106,6 +123,45 @@ export function createBatch<Details>(
     const at = clock.kind === 'real' ? clock.now() : createdAt
     validation = { ...verdict, at }
     if (verdict.kind === 'refused') unpin()
+    else if ('growingFile' in order) startJournal(verdict.input)
+  }
+
+  function startJournal(input: BatchInput): void {
+    finishing = completionOrder(input.blocks, id)
+    journal = createJournal({
+      rows: rowOrder(input),
+      blocks: input.blocks,
+      inputPath: order.input.path,
+      order: finishing,
+      paths: {
+        output: results.output?.path ?? files.pathFor(`${id}-output`),
+        errors: results.errors?.path ?? files.pathFor(`${id}-errors`),
+      },
+      onComplete: unpin,
+    })
+  }
+
+  function addGrowing(channel: Channel): StoredFile | undefined {
+    const facts = 'growingFile' in order ? order.growingFile(channel) : undefined
+    const grown = async (): Promise<number> => (await finished())?.[channel].bytes() ?? 0
+    return facts && files.addGrowing({ ...facts, owner: account.hash }, grown)
+  }
+
+  async function finished(): Promise<Journal['channels'] | undefined> {
+    const { phase, executed } = standing()
+    const reason = phase === 'cancelled' ? 'cancelled' : 'expired'
+    await journal?.catchUp({ executed, reason: isFinal(phase) ? reason : undefined })
+    return journal?.channels
+  }
+
+  function rowOrder(input: BatchInput): RowOrder {
+    return {
+      batchId: id,
+      dialect,
+      skipped: new Set(input.skipped.map(({ line }) => line ?? 0)),
+      forced: forcedStatuses(faults),
+      createdAt: Math.floor(createdAt / 1000),
+    }
   }
 
   async function readVerdict(): Promise<InputVerdict> {
@@ -156,7 +212,7 @@ export function createBatch<Details>(
   /** Counts rows executed since the last look. */
   function lookAtRows(input: BatchInput, executed: number): void {
     for (; tally.looked < executed; tally.looked++) {
-      const index = tally.looked
+      const index = finishing?.[tally.looked] ?? tally.looked
       const status = input.statuses[index] ?? 0
       if (status === SKIPPED) {
         tally.skipped++
@@ -183,19 +239,20 @@ export function createBatch<Details>(
   }
 
   function end({ phase, executed, entered }: Standing, input: BatchInput | undefined): void {
-    if (results) return
+    if (ended) return
+    ended = true
     if (phase === 'completed' || phase === 'failed' || phase === 'expired' || phase === 'cancelled')
       ledger.batchMoved(phase)
-    results = NO_RESULTS
     if (!input) return unpin()
     // Counted for good: from here on only the places of the rows are needed.
     if (validation.kind === 'accepted') validation = { ...validation, input: withoutRows(input) }
+    if ('growingFile' in order) return
     const endedAt = entered[phase] ?? clock.now()
     const reason = phase === 'cancelled' ? 'cancelled' : 'expired'
     const used = channelsUsed(input, executed, reason)
     const facts = {
-      output: used.has('output') ? order.resultFile('output', endedAt) : undefined,
-      errors: used.has('errors') ? order.resultFile('errors', endedAt) : undefined,
+      output: used.has('output') ? order.resultFile('output', endedAt, phase) : undefined,
+      errors: used.has('errors') ? order.resultFile('errors', endedAt, phase) : undefined,
     }
     const write = (): Promise<void> => (writing ??= writeFiles(input, reason, executed, facts))
     const add = (facts: Omit<FileFacts, 'owner'> | undefined): StoredFile | undefined =>
@@ -222,11 +279,7 @@ export function createBatch<Details>(
     facts: Readonly<Record<Channel, { readonly id: string } | undefined>>,
   ): Promise<void> {
     await writeResults({
-      batchId: id,
-      dialect,
-      skipped: new Set(input.skipped.map(({ line }) => line ?? 0)),
-      forced: forcedStatuses(faults),
-      createdAt: Math.floor(createdAt / 1000),
+      ...rowOrder(input),
       blocks: input.blocks,
       inputPath: order.input.path,
       executed,
@@ -263,9 +316,10 @@ export function createBatch<Details>(
         models: [...new Set(accepted?.kinds.map(({ model }) => model))],
         problem: validation.kind === 'refused' && now.phase === 'failed' ? validation.problem : undefined,
         skipped: accepted?.skipped ?? [],
-        results: results ?? NO_RESULTS,
+        results,
       }
     },
+    finished,
     cancel() {
       cancelledAt ??= clock.now()
     },
@@ -278,6 +332,7 @@ export function createBatch<Details>(
       await validating
       // Its failure was the downloader's to see.
       await writing?.catch(() => {})
+      await journal?.close()
     },
   }
 }

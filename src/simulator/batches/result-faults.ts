@@ -39,6 +39,23 @@ export async function serveResults(
   }
 }
 
+/** A page of results (`first` is its first row's position, from 1), or what faults make of it. */
+export function spoilPage(
+  world: World,
+  lines: readonly string[],
+  first: number,
+  unknownRow: (customId: string) => string,
+): readonly string[] {
+  const faults = world.faults.takeForResults()
+  if (faults.length === 0) return lines
+  return [
+    ...lines.flatMap((line, index) => spoil(line, first + index, faults)),
+    ...faults.flatMap((fault) =>
+      fault.kind === 'unknown-row' ? [unknownRow(fault.customId ?? 'nobody-sent-this')] : [],
+    ),
+  ]
+}
+
 /** A download of a file as it is. */
 export async function serveFile(file: StoredFile, type: string): Promise<Reply> {
   return { status: 200, body: { kind: 'file', bytes: await file.bytes(), type, read: (end) => file.read(end) } }
