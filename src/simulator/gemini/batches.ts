@@ -7,7 +7,7 @@ import { serveResults } from '../batches/result-faults.ts'
 import type { StoredFile } from '../file-store.ts'
 import { isObject, parseJson } from '../json.ts'
 import type { Account, Exchange, Reply, World } from '../provider.ts'
-import { isFinal } from '../timeline.ts'
+import { isFinal, type Phase } from '../timeline.ts'
 import { geminiDialect, isRefusedAtOnce, unknownRow, type RowForm } from './dialect.ts'
 import { embedContent } from './embed-content.ts'
 import { googleReply, refuse } from './envelope.ts'
@@ -70,7 +70,6 @@ export function createBatches(world: World, files: Files): Batches {
 
   /** What the caller may read of its results by now. */
   async function outputOf({ details }: Batch<Shown>, { phase, results }: BatchView): Promise<Output | undefined> {
-    // "The job will not have any results to retrieve" [docs: batch guide, of expired jobs].
     if (!results.output || phase === 'expired') return undefined
     if (details.rows === 'file') return { responsesFile: fileName(results.output) }
     const { body } = await serveResults(world, results.output, '', (key) => unknownRow('inline', key))
@@ -136,12 +135,13 @@ export function createBatches(world: World, files: Files): Batches {
         windowMs: WINDOW_MS,
         details,
         cancelMs: 0,
-        resultFile: (_: unknown, endedAt: number) => ({
+        resultFile: (_: unknown, endedAt: number, phase: Phase) => ({
           id: storeId(account, `batch-${id}`),
           name: '',
           purpose: rows === 'file' ? PURPOSE.generated : PURPOSE.hidden,
           createdAt: endedAt,
-          expiresAt: endedAt + FILE_LIFE_MS,
+          // "The job will not have any results to retrieve" [docs: batch guide, of expired jobs].
+          expiresAt: phase === 'expired' ? endedAt : endedAt + FILE_LIFE_MS,
         }),
       }
       const admitted = await book.admit(order, isRefusedAtOnce)
