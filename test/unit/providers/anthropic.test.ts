@@ -362,7 +362,7 @@ describe('a look for a batch', () => {
   test('gives every batch that could be it, running or ended', async () => {
     const ended = { ...fixtureJson('anthropic', 'retrieve-ended-errored.json'), id: 'ended' }
 
-    expect(await foundIn([running, ended])).toEqual(['msgbatch_01A', 'ended'])
+    expect(await foundIn([running, ended])).toEqual(['ended', 'msgbatch_01A'])
   })
 
   test('reads a list of the shape of the reference', async () => {
@@ -370,7 +370,7 @@ describe('a look for a batch', () => {
 
     expect(await anthropic.find(intent, call)).toMatchObject({
       kind: 'candidates',
-      states: [{ phase: 'running' }, { phase: 'ended' }],
+      states: [{ phase: 'ended' }, { phase: 'running' }],
     })
     expect(call.requests).toMatchObject([{ method: 'GET', path: '/messages/batches', query: { limit: '100' } }])
   })
