@@ -1,11 +1,13 @@
 import { anthropic } from './anthropic.ts'
 import { gemini } from './gemini.ts'
 import { groq } from './groq.ts'
+import { mistral } from './mistral.ts'
 import { openai } from './openai.ts'
 import type { SurfaceDefinition } from './provider.ts'
+import { together } from './together.ts'
 
 /** Every provider the simulator plays, each under a path of its own: one server plays them all. */
-export const SURFACES: readonly SurfaceDefinition[] = [openai, anthropic, gemini, groq]
+export const SURFACES: readonly SurfaceDefinition[] = [openai, anthropic, gemini, groq, mistral, together]
 
 /** The path a provider's base URL ends in. */
 export function prefixOf(provider: string): string {
