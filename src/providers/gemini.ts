@@ -82,7 +82,7 @@ function createGemini(jsonSchema: JsonSchemaSetting): ProviderAdapter {
       jobs: 50_000,
       // 2 GB [docs], less a margin.
       bytes: 1_900_000_000,
-      // What a live call may hold inline since January 2026 [ai.google.dev/gemini-api/docs/file-input-methods].
+      // What a live call may hold inline since January 2026 [blog.google: gemini-api-new-file-limits].
       bytesPerJob: 100_000_000,
       windows: ['24h'],
       // Its batches carry none, so none is too much: events have it all the same.
@@ -103,7 +103,7 @@ function createGemini(jsonSchema: JsonSchemaSetting): ProviderAdapter {
         return key ? [['x-goog-api-key', key]] : undefined
       },
     },
-    // SDKs read none. Rows have a `responseId`.
+    // SDKs read none, and rows have none.
     requestIdHeader: 'x-request-id',
     configure: (settings) => createGemini(Settings.parse(settings).jsonSchema),
 

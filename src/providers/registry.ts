@@ -1,12 +1,13 @@
 import type { ProviderAdapter } from '../core/adapter.ts'
 import type { RequestHead, Target } from '../core/request.ts'
 import { anthropic } from './anthropic.ts'
+import { gemini } from './gemini.ts'
 import { groq } from './groq.ts'
 import { openai } from './openai.ts'
 import { together } from './together.ts'
 
 /** Every provider offpeak knows. Adding one: its file, and its name here. */
-export const adapters: readonly ProviderAdapter[] = [openai, anthropic, groq, together]
+export const adapters: readonly ProviderAdapter[] = [openai, anthropic, gemini, groq, together]
 
 /** Further base URLs per provider, e.g. `{ openai: ['http://127.0.0.1:9911/v1'] }`. */
 export type BaseUrls = Readonly<Record<string, readonly string[]>>

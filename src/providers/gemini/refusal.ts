@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Refusal } from '../../core/adapter.ts'
+import type { BatchProblem } from '../../core/batch.ts'
 import type { ProviderError } from '../../core/errors.ts'
 
 const Refused = z.object({
@@ -23,9 +24,14 @@ const Refused = z.object({
 
 /** Reasons and states of a 400 that are about the account: Google's key check answers 400 [googleapis/googleapis error_reason.proto]. */
 const ACCOUNT = new Set(['API_KEY_INVALID', 'API_KEY_EXPIRED', 'BILLING_DISABLED', 'FAILED_PRECONDITION'])
-const ROW_OF_FIELD = /requests\[(\d+)\]/
+/**
+ * Where a complaint names its row: inline ones by their place, counted from 0 (`batch.input_config.requests.requests[3]`), those of a file by
+ * their line (`Error on line 4: invalid JSON, near column 23: …`, one complaint a line) [recorded in UKGovernmentBEIS/inspect_ai#3257, #5100].
+ */
+const INLINE_ROW = /requests\[(\d+)\]/
+const FILE_ROW = /^Error on line (\d+):/
 
-/** A 400 is about some row, unless it says otherwise. Inline rows are named by their place, counted from 0: `batch.input_config.requests.requests[3]`. */
+/** A 400 is about some row, unless it says otherwise: Google reads the whole input before it answers a create. */
 export function readRefusal({ status, body, message }: ProviderError): Refusal | undefined {
   if (status !== 400) return undefined
   const parsed = Refused.safeParse(jsonOf(body))
@@ -35,14 +41,17 @@ export function readRefusal({ status, body, message }: ProviderError): Refusal |
   if (/not in an ACTIVE state/i.test(error.message)) return 'capacity'
   if ([error.status, ...details.map(({ reason }) => reason)].some((word) => word && ACCOUNT.has(word))) return 'account'
   if (/payload size exceeds|too large/i.test(error.message)) return 'too-large'
+  const code = error.status ?? undefined
   const violations = details.flatMap(({ fieldViolations }) => fieldViolations ?? [])
-  return {
-    rows: violations.flatMap(({ field, description }) => {
-      const row = ROW_OF_FIELD.exec(field)?.[1]
-      const named = { code: error.status ?? undefined, message: description || error.message, param: field }
-      return row === undefined ? [] : [{ ...named, line: Number(row) + 1 }]
-    }),
-  }
+  const named = violations.flatMap(({ field, description }) => problemAt(code, `${field} ${description}`, description))
+  if (named.length > 0) return { rows: named }
+  return { rows: error.message.split('\n').flatMap((line) => problemAt(code, line, line)) }
+}
+
+function problemAt(code: string | undefined, place: string, message: string): readonly BatchProblem[] {
+  const inline = INLINE_ROW.exec(place)?.[1]
+  const line = inline === undefined ? Number(FILE_ROW.exec(place)?.[1]) : Number(inline) + 1
+  return Number.isNaN(line) ? [] : [{ code, message, line, param: undefined }]
 }
 
 function jsonOf(text: string): unknown {

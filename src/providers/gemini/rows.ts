@@ -34,11 +34,9 @@ const PART_KEY = /^(.+)\.(\d{1,9})\.(\d{1,9})$/
 const Row = z.object({
   key: z.string().nullish().catch(null),
   metadata: z.object({ key: z.string() }).nullish().catch(null),
-  response: z.unknown(),
+  response: z.unknown().optional(),
   error: RpcStatus.nullish().catch(null),
 })
-
-const Response = z.object({ responseId: z.string().nullish().catch(null) })
 
 /** Reads the rows of one batch, in any order; a call that was split is told once, when its last part, or one that failed, has come. */
 export function createRowReader(): (text: string) => readonly JobResult[] {
@@ -95,13 +93,12 @@ function resultOf(customId: string, { response, error }: z.infer<typeof Row>, te
     const body = errorBody(problem, memberText(text, ['error', 'details']))
     return { kind: 'reply', customId, status: problem.http, requestId: undefined, body, json: JSON.parse(body) }
   }
-  const answer = Response.safeParse(response)
   const body = memberText(text, ['response'])
-  if (!answer.success || body === undefined) {
+  if (typeof response !== 'object' || response === null || body === undefined) {
     const nothing = ownErrorBody(500, 'empty_row', 'the row of this request holds neither a response nor an error')
     return { kind: 'reply', customId, status: 500, requestId: undefined, body: nothing, json: JSON.parse(nothing) }
   }
-  return { kind: 'reply', customId, status: 200, requestId: answer.data.responseId || undefined, body, json: response }
+  return { kind: 'reply', customId, status: 200, requestId: undefined, body, json: response }
 }
 
 function parse(text: string): unknown {

@@ -33,6 +33,8 @@ export interface Subject {
   readonly pollsOneByOne?: true
   /** An id of no batch. */
   readonly unknownBatch?: (n: number) => string
+  /** The path whose batches upload a file, where those of the usual one need none. */
+  readonly uploadPath?: string
   /** What `create` is given in place of an upload. */
   readonly upload?: JsonObject
   /** A poll's reply with this where the provider tells how a batch stands; undefined: it has no such word. */
@@ -41,8 +43,8 @@ export interface Subject {
 
 interface Partial {
   readonly outcome: 'completed' | 'expired' | 'cancelled'
-  /** Rows that were not run: told as such, or left out. */
-  readonly rest: 'told' | 'missing'
+  /** Rows that were not run: told as such, or left out; `all-missing`: those that were run too. */
+  readonly rest: 'told' | 'missing' | 'all-missing'
 }
 
 /** The row itself is `body`, the second of three. `line` is named where it is a number. */
