@@ -112,9 +112,18 @@ export class Refusal extends Error {
   }
 }
 
-/** The whole body as text. */
-export async function readText(body: AsyncIterable<Buffer>): Promise<string> {
+/** The whole body as text; `refuse` ends a call that brings more than `limit` bytes. */
+export async function readText(
+  body: AsyncIterable<Buffer>,
+  limit: number = Infinity,
+  refuse?: (limit: number) => never,
+): Promise<string> {
   const pieces: Buffer[] = []
-  for await (const piece of body) pieces.push(piece)
+  let bytes = 0
+  for await (const piece of body) {
+    bytes += piece.length
+    if (bytes > limit) refuse?.(limit)
+    pieces.push(piece)
+  }
   return Buffer.concat(pieces).toString('utf8')
 }

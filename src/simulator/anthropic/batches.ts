@@ -5,7 +5,7 @@ import { createBatchBook } from '../batches/book.ts'
 import { inlineInput } from '../batches/inline.ts'
 import { serveResults } from '../batches/result-faults.ts'
 import { isObject, parseJson } from '../json.ts'
-import { jsonReply, type Exchange, type Reply, type World } from '../provider.ts'
+import { jsonReply, readText, type Exchange, type Reply, type World } from '../provider.ts'
 import { isFinal } from '../timeline.ts'
 import { anthropicDialect, unknownRow } from './dialect.ts'
 import { refuse } from './envelope.ts'
@@ -47,7 +47,7 @@ export function createBatches(world: World): Batches {
 
   return {
     async create({ account, headers, query, body }) {
-      const requests = requestsIn(await readLimited(body, world.limits.bytes ?? MAX_BYTES))
+      const requests = requestsIn(await readText(body, world.limits.bytes ?? MAX_BYTES, refuseSize))
       const endpoint = messagesEndpoint(rulesOf(headers, query, 'batch'), world.models)
       const id = `msgbatch_01${randomBytes(12).toString('hex')}`
       const opened = await book.admit({
@@ -120,15 +120,8 @@ export function createBatches(world: World): Batches {
   }
 }
 
-async function readLimited(body: AsyncIterable<Buffer>, limit: number): Promise<string> {
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of body) {
-    pieces.push(piece)
-    bytes += piece.length
-    if (bytes > limit) return refuse(413, `Request exceeds the maximum allowed number of bytes, ${limit}`)
-  }
-  return Buffer.concat(pieces).toString('utf8')
+function refuseSize(limit: number): never {
+  return refuse(413, `Request exceeds the maximum allowed number of bytes, ${limit}`)
 }
 
 function requestsIn(text: string): readonly unknown[] {

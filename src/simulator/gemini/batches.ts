@@ -6,7 +6,7 @@ import { inlineInput } from '../batches/inline.ts'
 import { serveResults } from '../batches/result-faults.ts'
 import type { StoredFile } from '../file-store.ts'
 import { isObject, parseJson } from '../json.ts'
-import type { Account, Exchange, Reply, World } from '../provider.ts'
+import { readText, type Account, type Exchange, type Reply, type World } from '../provider.ts'
 import { isFinal, type Phase } from '../timeline.ts'
 import { geminiDialect, isRefusedAtOnce, unknownRow, type RowForm } from './dialect.ts'
 import { embedContent } from './embed-content.ts'
@@ -81,7 +81,7 @@ export function createBatches(world: World, files: Files): Batches {
   async function readOrder(exchange: Exchange, method: Method): Promise<Order> {
     const { account } = exchange
     const { batchType, request, called } = METHODS[method]
-    const parsed = parseJson(await readLimited(exchange.body, maxBytes(world, MAX_INLINE_BYTES)))
+    const parsed = parseJson(await readText(exchange.body, maxBytes(world, MAX_INLINE_BYTES), refuseSize))
     if (!isObject(parsed)) return refuse(400, 'Invalid JSON payload received. Unexpected end of string or token.')
     const { value, violations } = readMessage(parsed, createRequest(batchType, request))
     if (violations.length > 0) {
@@ -190,13 +190,6 @@ function maxBytes({ limits }: World, most: number): number {
   return Math.min(limits.bytes ?? most, most)
 }
 
-async function readLimited(body: AsyncIterable<Buffer>, limit: number): Promise<string> {
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of body) {
-    bytes += piece.length
-    if (bytes > limit) return refuse(400, `Request payload size exceeds the limit: ${limit} bytes.`)
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces).toString('utf8')
+function refuseSize(limit: number): never {
+  return refuse(400, `Request payload size exceeds the limit: ${limit} bytes.`)
 }
