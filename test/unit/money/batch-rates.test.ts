@@ -10,6 +10,7 @@ function row(parts: Partial<BatchRateRow>): BatchRateRow {
     validFrom: '2025-01-01',
     rate: { kind: 'share', share: 0.5 },
     source: 'https://example.com',
+    certainty: 'stated',
     checked: '2026-01-01',
     ...parts,
   }
@@ -31,6 +32,23 @@ describe('the table of batch rates', () => {
     const moderation = { provider: 'openai', endpoint: '/v1/moderations', model: 'omni-moderation-latest' }
 
     expect(batchRate(moderation, TODAY)?.rate).toEqual({ kind: 'free' })
+  })
+
+  test.each(['openai', 'anthropic', 'gemini', 'groq', 'mistral', 'together', 'doubleword', 'xai'])(
+    'has a rate for %s today, by a research of no more than half a year',
+    (provider) => {
+      const rate = batchRate({ ...target, provider }, TODAY)
+
+      expect(rate).toBeDefined()
+      expect(TODAY - Date.parse(rate?.checked ?? '')).toBeLessThan(183 * 86_400_000)
+    },
+  )
+
+  test('what sources disagree about says so, and says what they leave open', () => {
+    const disputed = BATCH_RATES.filter(({ certainty }) => certainty === 'disputed')
+
+    expect(disputed.map(({ provider }) => provider)).toEqual(['mistral', 'xai'])
+    for (const { note } of disputed) expect(note).toBeDefined()
   })
 
   test('a provider without a row has no rate', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { EventOf } from '../../../src/core/events.ts'
-import { createLedger, type Settled } from '../../../src/money/ledger.ts'
+import { createLedger, DIMENSIONS, type Settled } from '../../../src/money/ledger.ts'
 
 const TODAY = Date.UTC(2026, 10, 20)
 
@@ -90,6 +90,7 @@ describe('the ledger', () => {
         validFrom: '2025-01-01',
         rate: { kind: 'share', share: 0.2 },
         source: 'https://example.com',
+        certainty: 'stated',
         checked: '2026-01-01',
       },
     ])
@@ -97,5 +98,95 @@ describe('the ledger', () => {
     ledger.settle(answer())
 
     expect(ledger.cost().costUsd).toBeCloseTo(0.15, 10)
+  })
+
+  test('says of each answer what it cost, for whoever keeps it', () => {
+    const ledger = createLedger()
+
+    expect(ledger.settle(answer())).toEqual({ kind: 'known', costUsd: 0.375, liveCostUsd: 0.75 })
+    expect(ledger.settle(answer({ usage: undefined }))).toEqual({ kind: 'unknown', because: 'it reported no usage' })
+    expect(ledger.settle(answer({ model: 'my-own' }))).toEqual({
+      kind: 'unknown',
+      because: 'no price of my-own is known',
+    })
+    expect(ledger.settle(answer({ status: 400, usage: undefined }))).toEqual({
+      kind: 'known',
+      costUsd: 0,
+      liveCostUsd: 0,
+    })
+  })
+
+  test('believes a cost that was recorded, not the table of today', () => {
+    const ledger = createLedger()
+
+    ledger.settle(answer(), { kind: 'known', costUsd: 1, liveCostUsd: 3 })
+    ledger.settle(answer(), { kind: 'unknown', because: 'nobody knew' })
+
+    expect(ledger.cost()).toEqual({ costUsd: 1, liveCostUsd: 3, savedUsd: 2, unpricedRequests: 1 })
+  })
+
+  test('prices an answer as of its day, whatever the day of the one before', () => {
+    const then = createLedger()
+    const both = createLedger()
+    const early = answer({ model: 'o3', at: Date.UTC(2025, 4, 1) })
+
+    then.settle(early)
+    both.settle(answer({ model: 'o3' }))
+    const before = both.cost().costUsd ?? Number.NaN
+    both.settle(early)
+
+    expect(then.cost().costUsd).toBeGreaterThan(before)
+    expect(both.cost().costUsd).toBeCloseTo((then.cost().costUsd ?? Number.NaN) + before, 10)
+  })
+})
+
+describe('the ledger tells its sums apart', () => {
+  const ledger = createLedger()
+  const haiku = { provider: 'anthropic', endpoint: '/v1/messages', model: 'claude-haiku-4-5' }
+  const million = { input: 1_000_000, output: 0 }
+  ledger.settle(answer({ usage: million, tag: 'nightly' }))
+  ledger.settle(answer({ usage: million, endpoint: '/v1/chat/completions', at: TODAY + 86_400_000 }))
+  ledger.settle(answer({ ...haiku, usage: { ...million, cachedInput: 400_000, output: 10, reasoning: 7 } }))
+  ledger.settle(answer({ provider: 'nobody', model: 'none', usage: { input: 5, output: 3 } }))
+
+  test('by provider', () => {
+    const [openai, anthropic, nobody] = ledger.by('provider')
+
+    expect(openai).toEqual({
+      key: 'openai',
+      requests: 2,
+      tokens: { input: 2_000_000, cachedInput: 0, output: 0, reasoning: 0 },
+      costUsd: 0.15,
+      liveCostUsd: 0.3,
+      savedUsd: 0.15,
+      unpricedRequests: 0,
+    })
+    expect(anthropic).toMatchObject({
+      key: 'anthropic',
+      tokens: { input: 1_000_000, cachedInput: 400_000, output: 10, reasoning: 7 },
+      unpricedRequests: 0,
+    })
+    expect(nobody).toEqual({
+      key: 'nobody',
+      requests: 1,
+      tokens: { input: 5, cachedInput: 0, output: 3, reasoning: 0 },
+      unpricedRequests: 1,
+    })
+  })
+
+  test.each([
+    ['model', ['gpt-4o-mini', 'claude-haiku-4-5', 'none']],
+    ['day', ['2026-11-20', '2026-11-21']],
+    ['tag', ['nightly', '']],
+  ] as const)('by %s', (dimension, keys) => {
+    expect(ledger.by(dimension).map(({ key }) => key)).toEqual(keys)
+  })
+
+  test.each(DIMENSIONS)('and by %s they come to the same', (dimension) => {
+    const lines = ledger.by(dimension)
+    const total = lines.reduce((sum, { costUsd = 0 }) => sum + costUsd, 0)
+
+    expect(total).toBeCloseTo(ledger.cost().costUsd ?? Number.NaN, 10)
+    expect(lines.reduce((sum, { requests }) => sum + requests, 0)).toBe(4)
   })
 })

@@ -92,7 +92,35 @@ describe('the list price', () => {
     expect(before).toBeGreaterThan(listPrice('openai', 'o3', TODAY)?.(usage) ?? Number.NaN)
   })
 
-  test('that depends on the time of day is asked of the list, and is never zero', () => {
+  test('writing into the cache has a price of its own, and for an hour another', () => {
+    const price = listPrice('anthropic', 'claude-haiku-4-5', TODAY)
+
+    expect(price?.({ input: 1_000_000, output: 0, cacheWrite: 1_000_000 })).toBeCloseTo(1.25, 10)
+    expect(price?.({ input: 1_000_000, output: 0, cacheWrite: 1_000_000, cacheWriteHour: 1_000_000 })).toBeCloseTo(
+      2,
+      10,
+    )
+  })
+
+  test('writing into the cache costs what reading costs where the list does not tell them apart', () => {
+    const price = listPrice('openai', 'gpt-4o-mini', TODAY)
+
+    expect(price?.({ input: 1000, output: 0, cacheWrite: 1000 })).toBe(price?.({ input: 1000, output: 0 }))
+  })
+
+  test('of a request itself is added once', () => {
+    const usage = { input: 1000, output: 1000 }
+    const price = listPrice('perplexity', 'sonar', TODAY)?.(usage)
+    const listed = calcPrice({ input_tokens: 1000, output_tokens: 1000, requests: 1 }, 'sonar', {
+      providerId: 'perplexity',
+      timestamp: new Date(TODAY),
+    })
+
+    expect(price).toBeCloseTo(listed?.total_price ?? Number.NaN, 10)
+    expect(listed?.model_price['requests_kcount']).toBeDefined()
+  })
+
+  test('that depends on the time of day is that of the time, and is never zero', () => {
     const price = listPrice('deepseek', 'deepseek-chat', TODAY)
 
     expect(price?.({ input: 1_000_000, output: 1000 })).toBeGreaterThan(0)
