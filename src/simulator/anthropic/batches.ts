@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Batch } from '../batches/batch.ts'
 import { createBatchBook } from '../batches/book.ts'
+import type { InputProblem } from '../batches/dialect.ts'
 import { inlineInput } from '../batches/inline.ts'
 import { serveResults } from '../batches/result-faults.ts'
 import { isObject, parseJson } from '../json.ts'
@@ -69,7 +70,7 @@ export function createBatches(world: World): Batches {
           expiresAt: undefined,
         }),
       })
-      if (opened.kind === 'refused') return refuse(Number(opened.problem.code) || 400, opened.problem.message)
+      if (opened.kind === 'refused') return refuseCreate(opened.problem)
       return jsonReply(200, batchObject(opened.batch, headers, world.clock.now()))
     },
     async retrieve(exchange, id) {
@@ -122,6 +123,12 @@ export function createBatches(world: World): Batches {
 
 function refuseSize(limit: number): never {
   return refuse(413, `Request exceeds the maximum allowed number of bytes, ${limit}`)
+}
+
+/** A complaint about one request says which, from 0. */
+function refuseCreate({ code, message, line }: InputProblem): never {
+  const place = line === null || message.startsWith('requests.') ? '' : `requests.${line - 1}: `
+  return refuse(Number(code) || 400, place + message)
 }
 
 function requestsIn(text: string): readonly unknown[] {

@@ -6,7 +6,7 @@ import { lastUserText, messageOf } from './message.ts'
 import { messageEvents } from './message-events.ts'
 import { isModel } from './models.ts'
 
-export const MESSAGES_PATH = '/v1/messages'
+const MESSAGES_PATH = '/v1/messages'
 
 /** The one thing Anthropic executes, live or as a batch row. What it accepts depends on who asks how. */
 export function messagesEndpoint(rules: ParamRules, models: readonly string[]): Endpoint {

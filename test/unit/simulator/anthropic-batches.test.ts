@@ -292,8 +292,11 @@ test('what has no place for a failed batch refuses its create instead', async ()
   await expect(create()).rejects.toBeInstanceOf(Anthropic.RateLimitError)
   simulator.fault({ kind: 'token-limit', times: 1 })
   await expect(createBatch(client, rowsOf('a'))).rejects.toMatchObject({ status: 429 })
-  simulator.fault({ kind: 'reject', line: 1, times: 1 })
-  await expect(createBatch(client, rowsOf('a'))).rejects.toMatchObject({ status: 400 })
+  simulator.fault({ kind: 'reject', line: 2, times: 1 })
+  await expect(createBatch(client, rowsOf('a', 'b'))).rejects.toMatchObject({
+    status: 400,
+    message: expect.stringContaining('requests.1: '),
+  })
 
   await createBatch(client, rowsOf('a'))
   expect(simulator.ledger().batches).toMatchObject({ created: 1, failed: 0 })
