@@ -83,7 +83,7 @@ function openSurface(world: World): ProviderSurface {
     },
     // Google gives its replies no id.
     headers: () => ({ vary: 'Origin, X-Origin, Referer', 'server-timing': 'gfet4t7; dur=1' }),
-    route: (method, path) => findRoute(routes, method, decodeURIComponent(path)),
+    route: (method, path) => findRoute(routes, method, path),
     refuse: (status, message) => googleReply(status, errorBody(status, message)),
     settle: () => batches.settle(),
     close: () => batches.close(),

@@ -11,7 +11,7 @@ import { isFinal, type Phase } from '../timeline.ts'
 import { geminiDialect, isRefusedAtOnce, unknownRow, type RowForm } from './dialect.ts'
 import { embedContent } from './embed-content.ts'
 import { googleReply, refuse } from './envelope.ts'
-import { FILE_LIFE_MS, fileName, PURPOSE, storeId, type Files } from './files.ts'
+import { fileName, PURPOSE, storeId, type Files } from './files.ts'
 import { generateContent } from './generate-content.ts'
 import { mustSupport, type ModelCall } from './live.ts'
 import { createRequest, embedContentRequest, generateContentRequest } from './messages.ts'
@@ -25,6 +25,8 @@ const WINDOW_MS = 48 * 60 * 60 * 1000
 /** Inline requests and file input [docs: same]; the first as the error message counts it. */
 const MAX_INLINE_BYTES = 20 * 1024 * 1024
 const MAX_FILE_BYTES = 2 * 1024 * 1024 * 1024
+/** "A couple of days" [third-party: sourcelibrary-v2#3717; uncertain, others say six weeks]. */
+const RESULTS_MS = 48 * 60 * 60 * 1000
 const DEFAULT_LIST = 50
 const MAX_LIST = 100
 
@@ -134,6 +136,7 @@ export function createBatches(world: World, files: Files): Batches {
         input,
         windowMs: WINDOW_MS,
         details,
+        // At once [third-party: tobert/kaibo#8, probed].
         cancelMs: 0,
         resultFile: (_: unknown, endedAt: number, phase: Phase) => ({
           id: storeId(account, `batch-${id}`),
@@ -141,7 +144,7 @@ export function createBatches(world: World, files: Files): Batches {
           purpose: rows === 'file' ? PURPOSE.generated : PURPOSE.hidden,
           createdAt: endedAt,
           // "The job will not have any results to retrieve" [docs: batch guide, of expired jobs].
-          expiresAt: phase === 'expired' ? endedAt : endedAt + FILE_LIFE_MS,
+          expiresAt: phase === 'expired' ? endedAt : endedAt + RESULTS_MS,
         }),
       }
       const admitted = await book.admit(order, isRefusedAtOnce)

@@ -12,7 +12,7 @@ import { timestamp } from './timestamp.ts'
 export const PURPOSE = { uploaded: 'batch', generated: 'batch_output', hidden: 'inline_output' } as const
 
 /** Uploads are kept for 48 hours [docs: ai.google.dev/gemini-api/docs/files]. */
-export const FILE_LIFE_MS: number = 48 * 60 * 60 * 1000
+const FILE_LIFE_MS = 48 * 60 * 60 * 1000
 const JSON_LINES = 'application/jsonl'
 const MAX_LIST = 100
 const DEFAULT_LIST = 10

@@ -26,8 +26,8 @@ const STATES: Readonly<Record<Phase, string>> = {
   validating: 'BATCH_STATE_PENDING',
   in_progress: 'BATCH_STATE_RUNNING',
   finalizing: 'BATCH_STATE_RUNNING',
-  // There is no state between: cancelling is for a batch whose input is still being read.
-  cancelling: 'BATCH_STATE_PENDING',
+  // There is no state between, and no time either.
+  cancelling: 'BATCH_STATE_CANCELLED',
   completed: 'BATCH_STATE_SUCCEEDED',
   failed: 'BATCH_STATE_FAILED',
   expired: 'BATCH_STATE_EXPIRED',

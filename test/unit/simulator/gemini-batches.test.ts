@@ -214,6 +214,17 @@ test('a batch embeds texts as a live call does', async () => {
   })
 })
 
+test('the input may be deleted as soon as there is a batch', async () => {
+  await using simulator = await startTestSimulator()
+  const client = clientFor(simulator)
+  const fileName = await uploadText(client, linesOf(bodyOf('a'), bodyOf('b')))
+  const created = await client.batches.create({ model: MODEL, src: { fileName } })
+
+  await client.files.delete({ name: fileName })
+
+  expect(await rowsOf(simulator, await untilEnded(client, created))).toHaveLength(2)
+})
+
 test('embeddings may come from a file, under their keys', async () => {
   await using simulator = await startTestSimulator()
   const client = clientFor(simulator)
@@ -278,7 +289,9 @@ test('a cancelled batch is cancelled at once, and keeps the rows that were done'
     },
   })
   expect(after.body).not.toHaveProperty('response')
-  expect(await client.batches.get({ name: String(early.name) })).toMatchObject({ state: 'JOB_STATE_CANCELLED' })
+  const nothingDone = await client.batches.get({ name: String(early.name) })
+  expect(nothingDone.state).toBe('JOB_STATE_CANCELLED')
+  expect(nothingDone).not.toHaveProperty('dest')
   expect(simulator.ledger()).toMatchObject({ executions: { batch: 2 }, batches: { cancelled: 2 } })
 })
 
