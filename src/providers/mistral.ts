@@ -195,12 +195,12 @@ function hoursOf(window: string): number {
 }
 
 /**
- * The jobs, the newest first, by number of page: a job made meanwhile moves the others on, so that some are seen twice, and none is missed.
+ * The jobs, the newest first, by number of page: a job made meanwhile moves the others on, so that some come twice, and none is missed. The
+ * second time they are left out: two batches with one tag would be twins, and one of them cancelled.
  * The tag is not asked for: how a filter on metadata is written is not documented, and the SDK's way loses its name.
  */
 function listPages(call: Call, createdAfter?: number): AsyncGenerator<readonly Job[]> {
-  let seen = 0
-  let first: string | undefined
+  const seen = new Set<string>()
   return turnPages(async (cursor) => {
     const page = Number(cursor ?? 0)
     const query = {
@@ -210,11 +210,10 @@ function listPages(call: Call, createdAfter?: number): AsyncGenerator<readonly J
       ...(createdAfter === undefined ? {} : { created_after: new Date(createdAfter).toISOString() }),
     }
     const { data, total } = await readReply(await call.send({ method: 'GET', path: JOBS, query }), JobList)
-    const items = data ?? []
-    seen += items.length
-    // A gateway that takes no notice of the page would give the same one for ever.
-    const isLast = items.length === 0 || items[0]?.id === first || (typeof total === 'number' && seen >= total)
-    first = items[0]?.id
+    const items = (data ?? []).filter(({ id }) => !seen.has(id))
+    for (const { id } of items) seen.add(id)
+    // A gateway that takes no notice of the page gives the same one for ever: nothing new is the end, too.
+    const isLast = items.length === 0 || (typeof total === 'number' && seen.size >= total)
     return { items, next: isLast ? undefined : String(page + 1) }
   })
 }
