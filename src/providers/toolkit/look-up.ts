@@ -60,7 +60,9 @@ export async function findListed(pages: AsyncIterable<readonly Listed[]>, intent
 /** The most advanced first: of twins it is the one to keep. */
 export function foundOf(states: readonly BatchState[]): Found {
   if (states.length === 0) return { kind: 'none' }
-  return { kind: 'adopted', states: states.toSorted((a, b) => advancement(b) - advancement(a)) }
+  // A list that moves while its pages are turned shows a batch twice, which makes no twin of it.
+  const distinct = [...new Map(states.map((state) => [state.handle.id, state])).values()]
+  return { kind: 'adopted', states: distinct.sort((a, b) => advancement(b) - advancement(a)) }
 }
 
 const OUTCOMES = { failed: 0, cancelled: 1, expired: 3, completed: 5 } as const
