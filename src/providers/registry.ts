@@ -3,11 +3,12 @@ import type { RequestHead, Target } from '../core/request.ts'
 import { anthropic } from './anthropic.ts'
 import { gemini } from './gemini.ts'
 import { groq } from './groq.ts'
+import { mistral } from './mistral.ts'
 import { openai } from './openai.ts'
 import { together } from './together.ts'
 
 /** Every provider offpeak knows. Adding one: its file, and its name here. */
-export const adapters: readonly ProviderAdapter[] = [openai, anthropic, gemini, groq, together]
+export const adapters: readonly ProviderAdapter[] = [openai, anthropic, gemini, groq, mistral, together]
 
 /** Further base URLs per provider, e.g. `{ openai: ['http://127.0.0.1:9911/v1'] }`. */
 export type BaseUrls = Readonly<Record<string, readonly string[]>>
@@ -53,8 +54,8 @@ function toBase(adapter: ProviderAdapter, text: string): Base {
 
 /** A base URL is configured as its SDK takes it, or as our own calls need it. */
 function withPrefixes(base: Base): readonly Base[] {
-  const { prefixes = [] } = base.adapter
-  return [base, ...prefixes.map((prefix) => ({ ...base, prefix: base.prefix + prefix }))]
+  const { adapter, origin } = base
+  return [base, ...(adapter.prefixes ?? []).map((prefix) => ({ adapter, origin, prefix: base.prefix + prefix }))]
 }
 
 function findTarget(bases: readonly Base[], head: RequestHead): Target | undefined {

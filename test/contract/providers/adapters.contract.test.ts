@@ -11,12 +11,13 @@ import { startTestSimulator } from '../../support/simulator.ts'
 import { anthropic } from './anthropic.ts'
 import { gemini } from './gemini.ts'
 import { groq } from './groq.ts'
+import { mistral } from './mistral.ts'
 import { openai } from './openai.ts'
 import { together } from './together.ts'
 import type { Invalid, Subject } from './subject.ts'
 
 const subjects: ReadonlyMap<string, Subject> = new Map(
-  [openai, anthropic, gemini, groq, together].map((subject) => [subject.name, subject]),
+  [openai, anthropic, gemini, groq, mistral, together].map((subject) => [subject.name, subject]),
 )
 
 test('every adapter has told the contract suite about itself', () => {
