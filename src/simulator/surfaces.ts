@@ -1,4 +1,5 @@
 import { anthropic } from './anthropic.ts'
+import { doubleword } from './doubleword.ts'
 import { gemini } from './gemini.ts'
 import { groq } from './groq.ts'
 import { mistral } from './mistral.ts'
@@ -7,7 +8,7 @@ import type { SurfaceDefinition } from './provider.ts'
 import { together } from './together.ts'
 
 /** Every provider the simulator plays, each under a path of its own: one server plays them all. */
-export const SURFACES: readonly SurfaceDefinition[] = [openai, anthropic, gemini, groq, mistral, together]
+export const SURFACES: readonly SurfaceDefinition[] = [openai, anthropic, gemini, groq, mistral, together, doubleword]
 
 /** The path a provider's base URL ends in. */
 export function prefixOf(provider: string): string {

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { readBlock, type BlockRef } from '../lines.ts'
 import { seededRandom, shuffled } from '../seeded.ts'
 import type { Channel, Unexecuted } from './dialect.ts'
@@ -29,8 +29,8 @@ export interface JournalChannel {
   bytes(): number
   /** Its bytes from a line (counted from 0) to the end. */
   bytesFrom(line: number): number
-  /** The same, as they are; `end` stops after so many. */
-  readFrom(line: number, end?: number): Readable
+  /** So many of them. */
+  readFrom(line: number, bytes: number): Readable
   readLines(from: number, to: number): Promise<readonly string[]>
 }
 
@@ -126,12 +126,10 @@ function createChannel(path: string): WritableChannel {
     lines: () => ends.length,
     bytes,
     bytesFrom: (line) => bytes() - startOf(line),
-    readFrom(line, end) {
+    readFrom(line, bytes) {
       const start = startOf(line)
-      const stop = end === undefined ? bytes() : start + end
-      // A stream cannot be told to read nothing.
-      if (stop <= start) return createReadStream(path, { start: 0, end: -1 })
-      return createReadStream(path, { start, end: stop - 1 })
+      // A file's stream cannot be told to read nothing.
+      return bytes === 0 ? Readable.from([]) : createReadStream(path, { start, end: start + bytes - 1 })
     },
     async readLines(from, to) {
       const start = startOf(from)

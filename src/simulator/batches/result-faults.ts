@@ -39,15 +39,13 @@ export async function serveResults(
   }
 }
 
-/** A page of results (`first` is its first row's position, from 1), or what faults make of it. */
+/** What faults make of a page of results; `first` is its first row's position, from 1. */
 export function spoilPage(
-  world: World,
   lines: readonly string[],
   first: number,
+  faults: readonly RowFault[],
   unknownRow: (customId: string) => string,
 ): readonly string[] {
-  const faults = world.faults.takeForResults()
-  if (faults.length === 0) return lines
   return [
     ...lines.flatMap((line, index) => spoil(line, first + index, faults)),
     ...faults.flatMap((fault) =>
