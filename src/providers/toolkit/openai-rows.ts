@@ -29,7 +29,7 @@ export function outputRow(line: string): JobResult {
 
 /** The beginning and the end of a row as OpenAI writes it, spaces or not. */
 const USUAL_START =
-  /^\{"id": ?"([\w-]+)", ?"custom_id": ?"([\w-]+)", ?"response": ?\{"status_code": ?([2-5]\d\d), ?"request_id": ?"([\w-]*)", ?"body": ?/
+  /^\{"id": ?"([\w-]+)", ?"custom_id": ?"([\w-]+)", ?"response": ?\{"status_code": ?([2-5]\d\d), ?"request_id": ?(?:"([\w-]*)"|null), ?"body": ?/
 const USUAL_END = /\}, ?"error": ?null\}$/
 /** Characters of the longest such end. */
 const END_LENGTH = '}, "error": null}'.length

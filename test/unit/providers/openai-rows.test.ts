@@ -43,8 +43,10 @@ describe('reading a row of results', () => {
   })
 
   test('a row without a request id is known by its own id', () => {
-    const read = outputRow(row(' ', body).replace('req_9', ''))
+    for (const none of ['""', 'null']) {
+      const read = outputRow(row(' ', body).replace('"req_9"', none))
 
-    expect(read).toMatchObject({ requestId: 'batch_req_1' })
+      expect(read).toMatchObject({ requestId: 'batch_req_1', body })
+    }
   })
 })
