@@ -251,8 +251,8 @@ function newestFirst(oldest: number): (page: readonly Operation[]) => boolean {
 
 /** Of twins, which to keep. */
 function advancement(state: BatchState): number {
-  if (state.phase === 'running') return state.status === 'running' ? 3 : 2
-  return { completed: 4, expired: 1, cancelled: 0, failed: 0 }[state.outcome]
+  if (state.phase === 'running') return state.status === 'running' ? 4 : 3
+  return { completed: 5, expired: 2, cancelled: 1, failed: 0 }[state.outcome]
 }
 
 /** Read as text, so that rows can be handed on as they are written. */
