@@ -75,7 +75,7 @@ describe('the doctor', () => {
     expect(stdout).toMatch(/^ok {4}offpeak {2}\d+\.\d+\.\d+$/m)
     expect(stdout).toMatch(/^ok {4}node {5}Node \d+\.\d+\.\d+ \(22\.19 or newer is needed\)$/m)
     expect(stdout).toMatch(/^ok {4}store {4}there is none at .*home\/store\.db yet/m)
-    expect(stdout).toMatch(/^warn {2}key {6}OPENAI_API_KEY is not set — /m)
+    expect(stdout).toMatch(/^warn {2}key {6}none of OPENAI_API_KEY, .* is set — /m)
     expect(existsSync(join(folder.path, 'home'))).toBe(false)
   })
 

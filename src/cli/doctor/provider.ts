@@ -30,13 +30,15 @@ function baseUrlFrom({ baseUrlEnv, bases, prefixes = [] }: ProviderAdapter, env:
   return configured ? configured + (prefixes[0] ?? '') : bases[0]
 }
 
+/** The keys there are; nobody has one of every provider. */
 export function keyFindings(adapters: readonly ProviderAdapter[], env: Environment): readonly Finding[] {
-  return adapters.map(({ credentials }) => {
-    const key = env[credentials.env]?.trim()
-    return key
-      ? ok('key', `${credentials.env} ${masked(key)}`)
-      : warn('key', `${credentials.env} is not set`, 'fine if your program brings its key in another way')
+  const names = adapters.map(({ credentials }) => credentials.env)
+  const set = names.flatMap((name) => {
+    const key = env[name]?.trim()
+    return key ? [ok('key', `${name} ${masked(key)}`)] : []
   })
+  if (set.length > 0) return set
+  return [warn('key', `none of ${names.join(', ')} is set`, 'fine if your program brings its key in another way')]
 }
 
 /** Enough to tell two keys apart, and too little to be of use to anybody else. */
