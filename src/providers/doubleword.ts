@@ -4,12 +4,12 @@ import type { ProviderError } from '../core/errors.ts'
 import type { JsonObject } from '../core/request.ts'
 import { anthropic } from './anthropic.ts'
 import { readFailure } from './doubleword/failures.ts'
-import { envelope } from './doubleword/envelope.ts'
 import { bearer } from './toolkit/bearer.ts'
 import { deleteInput, uploadFile } from './toolkit/files.ts'
 import { findListed, mapPages } from './toolkit/look-up.ts'
 import { problemIn } from './toolkit/named-line.ts'
 import { createBody, listedAs, OpenaiBatch, stateOf, TAG, taggedOf } from './toolkit/openai-batch.ts'
+import { openaiEnvelope } from './toolkit/openai-envelope.ts'
 import { LIST_LIMIT, listPages } from './toolkit/openai-list.ts'
 import { inputLine, outputRow } from './toolkit/openai-rows.ts'
 import { askFor, pollFromList } from './toolkit/poll.ts'
@@ -130,7 +130,7 @@ export const doubleword: ProviderAdapter = {
   },
 
   release: deleteInput,
-  envelope,
+  envelope: openaiEnvelope,
   usage: (json) => (isMessage(json) ? anthropic.usage(json) : readUsage(json)),
 }
 

@@ -1,6 +1,7 @@
 import type { ProviderAdapter } from '../core/adapter.ts'
 import type { RequestHead, Target } from '../core/request.ts'
 import { anthropic } from './anthropic.ts'
+import { doubleword } from './doubleword.ts'
 import { gemini } from './gemini.ts'
 import { groq } from './groq.ts'
 import { mistral } from './mistral.ts'
@@ -8,7 +9,7 @@ import { openai } from './openai.ts'
 import { together } from './together.ts'
 
 /** Every provider offpeak knows. Adding one: its file, and its name here. */
-export const adapters: readonly ProviderAdapter[] = [openai, anthropic, gemini, groq, mistral, together]
+export const adapters: readonly ProviderAdapter[] = [openai, anthropic, gemini, groq, mistral, together, doubleword]
 
 /** Further base URLs per provider, e.g. `{ openai: ['http://127.0.0.1:9911/v1'] }`. */
 export type BaseUrls = Readonly<Record<string, readonly string[]>>

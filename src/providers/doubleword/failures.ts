@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { JobResult } from '../../core/batch.ts'
-import { envelope } from './envelope.ts'
+import { openaiEnvelope } from '../toolkit/openai-envelope.ts'
 
 /** Why a row failed: JSON in the message of its error. Newer parts of the server write the details beside the type. */
 const About = z.object({
@@ -34,7 +34,7 @@ export function readFailure(customId: string, text: string): JobResult {
   if (typeof json === 'object' && json !== null && about.body !== undefined) {
     return { kind: 'reply', customId, status, requestId: undefined, body: about.body, json }
   }
-  const body = envelope({ code, message })
+  const body = openaiEnvelope({ code, message })
   return { kind: 'reply', customId, status, requestId: undefined, body, json: parsed(body) }
 }
 

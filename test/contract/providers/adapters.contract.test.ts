@@ -9,6 +9,7 @@ import type { Simulator } from '../../../src/simulator/index.ts'
 import { fixtureJson, inputOf, intentFor, scriptedCall, submitTo } from '../../support/provider-call.ts'
 import { startTestSimulator } from '../../support/simulator.ts'
 import { anthropic } from './anthropic.ts'
+import { doubleword } from './doubleword.ts'
 import { gemini } from './gemini.ts'
 import { groq } from './groq.ts'
 import { mistral } from './mistral.ts'
@@ -17,7 +18,7 @@ import { together } from './together.ts'
 import type { Invalid, Subject } from './subject.ts'
 
 const subjects: ReadonlyMap<string, Subject> = new Map(
-  [openai, anthropic, gemini, groq, mistral, together].map((subject) => [subject.name, subject]),
+  [openai, anthropic, gemini, groq, mistral, together, doubleword].map((subject) => [subject.name, subject]),
 )
 
 test('every adapter has told the contract suite about itself', () => {
@@ -331,12 +332,13 @@ function contract(adapter: ProviderAdapter, subject: Subject): void {
       ['duplicate-row', ['reply:200', 'reply:200', 'reply:200', 'reply:200']],
       ['unknown-row', ['reply:200', 'reply:200', 'reply:200']],
     ] as const)('reads on past a %s', async (kind, expected) => {
-      await using simulator = await startTestSimulator({ faults: [{ kind }] })
+      await using simulator = await startTestSimulator()
       const call = callTo(simulator, adapter, subject)
       const intent = intentAt(subject.path)
 
       const created = await submit(intent, threeBodies(subject), call)
       const ended = await untilEnded(adapter, created, call)
+      simulator.fault({ kind, times: 1 })
       const rows = await rowsOf(adapter, ended, call)
 
       const strangers = rows.filter((row) => row.kind !== 'unreadable' && parseCustomId(idOf(row))?.tag !== intent.tag)

@@ -228,10 +228,3 @@ describe('a look for a batch', () => {
     expect(call.requests[0]?.query).toMatchObject({ search: 'abcdefabcdef' })
   })
 })
-
-test('an error of ours is read by OpenAI’s SDK and by Anthropic’s', () => {
-  expect(JSON.parse(doubleword.envelope({ status: 424, code: 'lost', message: 'gone' }))).toEqual({
-    type: 'error',
-    error: { type: 'invalid_request_error', message: 'gone', param: null, code: 'lost' },
-  })
-})
