@@ -108,7 +108,7 @@ describe('a JSON Schema that does not fit', () => {
     ['a tuple', { type: 'array', prefixItems: [{ type: 'string' }] }, /"prefixItems"/],
     ['a tuple as it used to be', { type: 'array', items: [{ type: 'string' }] }, /anything/],
     ['all of several', { allOf: [OBJECT] }, /"allOf"/],
-    ['a condition', { ...OBJECT, if: {}, then: {} }, /"if"/],
+    ['a condition', { ...OBJECT, not: {} }, /"not"/],
     ['a pattern of names', { ...OBJECT, patternProperties: {} }, /"patternProperties"/],
     ['numbers', { type: 'integer', enum: [1, 2] }, /numbers/],
     ['a number that is a word', { type: 'integer', const: 'a' }, /no numbers/],

@@ -605,7 +605,12 @@ describe('which batch is ours', () => {
     const found = await gemini.find(intent, call)
 
     expect(found.kind === 'adopted' ? found.states.map(({ status }) => status) : []).toEqual([
-      ...['succeeded', 'running', 'pending', 'expired', 'cancelled', 'failed'],
+      'succeeded',
+      'running',
+      'pending',
+      'expired',
+      'cancelled',
+      'failed',
     ])
   })
 
