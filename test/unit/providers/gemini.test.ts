@@ -381,6 +381,17 @@ describe('what rows mean', () => {
     expect(call.requests.at(-1)?.path).toBe('/files/batch-B1:download')
   })
 
+  test('a download that is refused is told as it is', async () => {
+    const call = scriptedCall(({ path }) =>
+      path.includes(':download')
+        ? jsonResponse({ error: { code: 403 } }, 403)
+        : jsonResponse(fixtureJson('gemini', 'retrieve-succeeded-file.json')),
+    )
+
+    await expect(rowsOf(call)).rejects.toMatchObject({ status: 403 })
+    expect(call.requests).toHaveLength(2)
+  })
+
   test.each([
     [
       'inline rows of a file batch',
