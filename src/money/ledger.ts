@@ -1,7 +1,7 @@
 import type { Cost } from '../core/report.ts'
 import { BATCH_RATES, type BatchRateRow } from './batch-rates.ts'
 import type { BilledUsage } from './prices.ts'
-import { type Priced, type Pricing, pricing } from './pricing.ts'
+import { dayOf, dayText, type Priced, type Pricing, pricing } from './pricing.ts'
 
 /** As much of a settled request as its price depends on: a `request-settled` event is one. */
 export interface Settled extends Priced {
@@ -58,11 +58,10 @@ interface Sums {
 interface Account extends Sums {
   readonly keys: Readonly<Record<Dimension, string>>
   readonly endpoint: string
-  readonly dayNumber: number
+  readonly day: number
   readonly pricing: Pricing
 }
 
-const MS_PER_DAY = 86_400_000
 const NOTHING: AnswerCost = { kind: 'known', costUsd: 0, liveCostUsd: 0 }
 
 /** What one answer cost. Refusals cost nothing unless they report usage. */
@@ -83,23 +82,22 @@ export function createLedger(rows: readonly BatchRateRow[] = BATCH_RATES): Ledge
 
   /** Answers come batch by batch: the last account is nearly always the next one's. */
   function accountOf(settled: Settled): Account {
-    const dayNumber = Math.floor(settled.at / MS_PER_DAY)
+    const day = dayOf(settled.at)
     const { provider, endpoint, model, tag = '' } = settled
     if (
       last?.keys.model === model &&
-      last.dayNumber === dayNumber &&
+      last.day === day &&
       last.endpoint === endpoint &&
       last.keys.provider === provider &&
       last.keys.tag === tag
     ) {
       return last
     }
-    const id = [provider, endpoint, model, dayNumber, tag].join('\0')
+    const id = [provider, endpoint, model, day, tag].join('\0')
     let account = accounts.get(id)
     if (!account) {
-      const day = new Date(dayNumber * MS_PER_DAY).toISOString().slice(0, 10)
-      const keys = { provider, model, day, tag }
-      account = { ...noSums(), keys, endpoint, dayNumber, pricing: pricing(settled, rows) }
+      const keys = { provider, model, day: dayText(day), tag }
+      account = { ...noSums(), keys, endpoint, day, pricing: pricing(settled, rows) }
       accounts.set(id, account)
     }
     last = account

@@ -26,6 +26,18 @@ type ShareOfList = Extract<BatchRate, { kind: 'share' }>
 
 const FREE: Price = { kind: 'known', of: () => 0 }
 
+const MS_PER_DAY = 86_400_000
+
+/** Number of a UTC day since the epoch. Prices are looked up once a day. */
+export function dayOf(at: number): number {
+  return Math.floor(at / MS_PER_DAY)
+}
+
+/** `2026-11-20` */
+export function dayText(day: number): string {
+  return new Date(day * MS_PER_DAY).toISOString().slice(0, 10)
+}
+
 /** What answers of a model cost at a time. Unknown is never zero. */
 export function pricing(priced: Priced, rows: readonly BatchRateRow[] = BATCH_RATES): Pricing {
   const row = batchRate(priced, priced.at, rows)
