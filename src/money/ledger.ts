@@ -65,7 +65,7 @@ interface Account extends Sums {
 const NOTHING: AnswerCost = { kind: 'known', costUsd: 0, liveCostUsd: 0 }
 
 /** What one answer cost. Refusals cost nothing unless they report usage. */
-export function answerCost(settled: Settled, prices: Pricing = pricing(settled)): AnswerCost {
+function answerCost(settled: Settled, prices: Pricing): AnswerCost {
   if (isRefusal(settled)) return NOTHING
   const { batch, live } = prices
   if (batch.kind === 'unknown') return batch

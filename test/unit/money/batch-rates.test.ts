@@ -1,5 +1,7 @@
+import { findProvider } from '@pydantic/genai-prices'
 import { describe, expect, test } from 'vitest'
 import { BATCH_RATES, batchRate, type BatchRateRow } from '../../../src/money/batch-rates.ts'
+import { adapters } from '../../../src/providers/registry.ts'
 
 const TODAY = Date.UTC(2026, 10, 20)
 
@@ -43,6 +45,20 @@ describe('the table of batch rates', () => {
       expect(TODAY - Date.parse(rate?.checked ?? '')).toBeLessThan(183 * 86_400_000)
     },
   )
+
+  test('has a rate for every endpoint and model of every adapter there is', () => {
+    for (const { name, facts } of adapters) {
+      for (const endpoint of facts.endpoints) {
+        expect(batchRate({ provider: name, endpoint, model: 'any' }, TODAY), `${name} ${endpoint}`).toBeDefined()
+      }
+    }
+  })
+
+  test('names price lists that there are', () => {
+    for (const { priceList } of BATCH_RATES) {
+      expect(findProvider({ providerId: priceList })?.id, priceList).toBe(priceList)
+    }
+  })
 
   test('what sources disagree about says so, and says what they leave open', () => {
     const disputed = BATCH_RATES.filter(({ certainty }) => certainty === 'disputed')
