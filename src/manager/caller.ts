@@ -171,7 +171,7 @@ function withoutSecrets(text: string, { headers, query }: Line): string {
 }
 
 /**
- * Reads the envelopes there are: `{"error": {"code" | "type" | "status", "message"}}`, `{"error": "message", "code"}`, and
+ * Reads the envelopes there are: `{"error": {"code" | "type" | "status", "message", "details"}}`, `{"error": "message", "code"}`, and
  * `{"code" | "type", "message"}` without any. Anything else has neither.
  */
 export function readEnvelope(body: unknown): { code: string | undefined; message: string | undefined } {
@@ -189,9 +189,23 @@ export function readEnvelope(body: unknown): { code: string | undefined; message
   if (typeof error === 'string') return { code: textAt(json, 'code'), message: error }
   const about = typeof error === 'object' && error !== null ? error : json
   return {
-    code: textAt(about, 'code') ?? textAt(about, 'type') ?? textAt(about, 'status'),
+    code: textAt(about, 'code') ?? detailOf(about) ?? textAt(about, 'type') ?? textAt(about, 'status'),
     message: textAt(about, 'message'),
   }
+}
+
+/** What says more than the kind of an error: Anthropic's `details.error_code`, a `reason` among Google's `details`. */
+function detailOf(about: object): string | undefined {
+  const details: unknown = Reflect.get(about, 'details')
+  const all: readonly unknown[] = Array.isArray(details) ? details : [details]
+  for (const detail of all) {
+    const code =
+      typeof detail === 'object' && detail !== null
+        ? (textAt(detail, 'error_code') ?? textAt(detail, 'reason'))
+        : undefined
+    if (code !== undefined) return code
+  }
+  return undefined
 }
 
 function textAt(value: object, key: string): string | undefined {

@@ -10,8 +10,8 @@ import { advance, type ManagerContext, type OpenBatch, pollIntervalMs } from './
 import { answerReply, problemAnswer } from './replies.ts'
 import type { Settler } from './settler.ts'
 
-/** Uploads are kept for weeks; one from before this is not relied on. */
-const UPLOAD_LASTS_MS = 3 * 24 * 60 * 60_000
+/** Uploads are kept for weeks, by Google for two days; one from before this is not relied on. */
+const UPLOAD_LASTS_MS = 36 * 60 * 60_000
 /** Pause between two looks, when the provider answered and the batch was not there (yet). */
 const LOOK_AGAIN_MS = 15_000
 

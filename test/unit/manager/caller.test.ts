@@ -301,6 +301,12 @@ describe('an error envelope', () => {
     ['{"error":null}', { code: undefined, message: undefined }],
     ['{"error":"c","code":"a"}', { code: 'a', message: 'c' }],
     ['{"error":{"code":400,"message":"c","status":"b"}}', { code: 'b', message: 'c' }],
+    [
+      '{"error":{"code":400,"message":"c","status":"b","details":[{"@type":"x"},{"reason":"a"}]}}',
+      { code: 'a', message: 'c' },
+    ],
+    ['{"error":{"type":"b","message":"c","details":{"error_code":"a"}}}', { code: 'a', message: 'c' }],
+    ['{"error":{"type":"b","message":"c","details":null}}', { code: 'b', message: 'c' }],
     ['{"object":"error","message":"c","type":"b","code":null}', { code: 'b', message: 'c' }],
     ['{"message":"c"}', { code: undefined, message: 'c' }],
     ['<html>', { code: undefined, message: undefined }],
