@@ -194,6 +194,7 @@ function scopeOver(parts: Parts): OpenedScope {
       process.off('beforeExit', onIdle)
       stopListening()
       if (!exit) interception.close()
+      emit({ type: 'scope-closed', at: systemClock.now() })
       display.close(report())
       ownStore?.[Symbol.dispose]()
       hasEnded = true

@@ -20,6 +20,8 @@ interface AboutBatch extends About {
   readonly intent: string
   /** The provider's batch id; undefined until it is created. */
   readonly id: string | undefined
+  /** Since when the provider has it, whichever run created it; undefined before. */
+  readonly submittedAt: number | undefined
   /** Jobs in it. */
   readonly jobs: number
   /** As last reported; undefined when the provider has not reported any. */
@@ -70,6 +72,8 @@ export type OffpeakEvent =
       readonly retryInMs: number
     })
   | { readonly type: 'scope-closing'; readonly at: number; readonly pending: number }
+  /** Its last event. */
+  | { readonly type: 'scope-closed'; readonly at: number }
 
 export type EventType = OffpeakEvent['type']
 export type EventOf<T extends EventType> = Extract<OffpeakEvent, { type: T }>

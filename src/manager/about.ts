@@ -16,10 +16,11 @@ export function aboutBatch(
   readonly at: number
   readonly intent: string
   readonly id: string | undefined
+  readonly submittedAt: number | undefined
   readonly jobs: number
   readonly counts: Intent['counts']
   readonly metadata: Intent['metadata']
 } {
-  const { tag, handle, jobs, counts, metadata } = intent
-  return { ...about(intent, at), intent: tag, id: handle?.id, jobs, counts, metadata }
+  const { tag, handle, submittedAt, jobs, counts, metadata } = intent
+  return { ...about(intent, at), intent: tag, id: handle?.id, submittedAt, jobs, counts, metadata }
 }

@@ -93,6 +93,7 @@ export function reduce(progress: Progress, event: OffpeakEvent): void {
       noteTrouble(progress.troubles, event)
       return
     case 'scope-closing':
+    case 'scope-closed':
       return
     case 'rows-missing':
       batchOf(progress, event)

@@ -1,7 +1,7 @@
 import type { EventOf, EventType, OffpeakEvent } from '../../../src/core/events.ts'
 
 const ABOUT = { at: 1_000_000, provider: 'openai', endpoint: '/v1/responses', model: 'gpt-5-mini' }
-const BATCH = { intent: 'tag1', id: 'batch_1', jobs: 2, counts: undefined, metadata: {} }
+const BATCH = { intent: 'tag1', id: 'batch_1', submittedAt: undefined, jobs: 2, counts: undefined, metadata: {} }
 
 const EXAMPLES: { readonly [T in EventType]: EventOf<T> } = {
   'request-queued': { ...ABOUT, type: 'request-queued', job: 1 },
@@ -35,6 +35,7 @@ const EXAMPLES: { readonly [T in EventType]: EventOf<T> } = {
     retryInMs: 10_000,
   },
   'scope-closing': { type: 'scope-closing', at: 1_000_000, pending: 0 },
+  'scope-closed': { type: 'scope-closed', at: 1_000_000 },
 }
 
 /** An event of this type, ordinary in everything that is not said. */
