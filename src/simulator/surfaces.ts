@@ -6,9 +6,19 @@ import { mistral } from './mistral.ts'
 import { openai } from './openai.ts'
 import type { SurfaceDefinition } from './provider.ts'
 import { together } from './together.ts'
+import { xai } from './xai.ts'
 
 /** Every provider the simulator plays, each under a path of its own: one server plays them all. */
-export const SURFACES: readonly SurfaceDefinition[] = [openai, anthropic, gemini, groq, mistral, together, doubleword]
+export const SURFACES: readonly SurfaceDefinition[] = [
+  openai,
+  anthropic,
+  gemini,
+  groq,
+  mistral,
+  together,
+  doubleword,
+  xai,
+]
 
 /** The path a provider's base URL ends in. */
 export function prefixOf(provider: string): string {

@@ -20,6 +20,8 @@ interface BatchTerms<Details> {
   /** What it takes to be cancelled. Default: a part of `batchMs`. */
   readonly cancelMs?: number
   readonly details: Details
+  /** It is only a part of what the provider calls a batch, and the ledger must not count it as one. Default false. */
+  readonly part?: boolean
 }
 
 /** Results that can be read at the end, or row by row as they finish. */
@@ -241,7 +243,8 @@ export function createBatch<Details>(
   function end({ phase, executed, entered }: Standing, input: BatchInput | undefined): void {
     if (ended) return
     ended = true
-    if (phase === 'completed' || phase === 'failed' || phase === 'expired' || phase === 'cancelled')
+    const counts = order.part !== true
+    if (counts && (phase === 'completed' || phase === 'failed' || phase === 'expired' || phase === 'cancelled'))
       ledger.batchMoved(phase)
     if (!input) return unpin()
     // Counted for good: from here on only the places of the rows are needed.

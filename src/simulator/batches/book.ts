@@ -59,15 +59,15 @@ export function createBatchBook<Details>(world: World): BatchBook<Details> {
     return { batch, owner: order.account.hash, visibleAt: world.clock.now() + listLag(faults) }
   }
 
-  function keep(begun: Kept<Details>): void {
+  function keep(begun: Kept<Details>, { part = false }: BatchOrder<Details>): void {
     kept.set(begun.batch.id, begun)
-    world.ledger.batchMoved('created')
+    if (!part) world.ledger.batchMoved('created')
   }
 
   return {
     open(order) {
       const begun = begin(order)
-      keep(begun)
+      keep(begun, order)
       return begun.batch
     },
     async admit(order, refuses = () => true) {
@@ -77,7 +77,7 @@ export function createBatchBook<Details>(world: World): BatchBook<Details> {
       const problem = await batch.refusal()
       if (problem && refuses(problem)) return { kind: 'refused', problem }
       unseen.delete(batch)
-      keep(begun)
+      keep(begun, order)
       return { kind: 'opened', batch }
     },
     async find(account, id) {
