@@ -4,9 +4,19 @@ import { NetworkError } from '../../core/errors.ts'
 
 /** A reply's JSON, or a NetworkError: a 2xx that cannot be read leaves open what happened. */
 export async function readReply<T>(response: Response, schema: ZodType<T>): Promise<T> {
+  return (await readReplyText(response, schema)).data
+}
+
+/** The same, with its text. */
+export async function readReplyText<T>(
+  response: Response,
+  schema: ZodType<T>,
+): Promise<{ readonly data: T; readonly text: string }> {
+  let text: string
   let json: unknown
   try {
-    json = JSON.parse(await response.text())
+    text = await response.text()
+    json = JSON.parse(text)
   } catch (cause) {
     throw new NetworkError(`the reply (HTTP ${response.status}) is not whole JSON`, { cause })
   }
@@ -16,7 +26,7 @@ export async function readReply<T>(response: Response, schema: ZodType<T>): Prom
       `the reply (HTTP ${response.status}) lacks ${parsed.error.issues.map(({ path }) => path.join('.')).join(', ')}`,
     )
   }
-  return parsed.data
+  return { data: parsed.data, text }
 }
 
 /** Reads a body to its end and forgets it, so that its connection is free again. */
