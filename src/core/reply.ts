@@ -17,6 +17,10 @@ export interface Usage {
   readonly output: number
   /** The part of `input` served from the provider's prompt cache. */
   readonly cachedInput?: number
+  /** The part of `input` written to the provider's prompt cache, where that costs more than reading it plainly. */
+  readonly cacheWrite?: number
+  /** The part of `cacheWrite` that is kept for an hour, where that costs more again. */
+  readonly cacheWriteHour?: number
   /** The part of `output` spent on reasoning. */
   readonly reasoning?: number
 }

@@ -1,12 +1,12 @@
 import type { Cost } from '../core/report.ts'
 import { BATCH_RATES, type BatchRateRow } from './batch-rates.ts'
-import type { BilledUsage } from './prices.ts'
+import type { Usage } from '../core/reply.ts'
 import { dayOf, dayText, type Priced, type Pricing, pricing } from './pricing.ts'
 
 /** As much of a settled request as its price depends on: a `request-settled` event is one. */
 export interface Settled extends Priced {
   readonly status: number
-  readonly usage: BilledUsage | undefined
+  readonly usage: Usage | undefined
   /** What its user calls the work it belongs to. */
   readonly tag?: string | undefined
 }

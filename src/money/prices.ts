@@ -1,16 +1,8 @@
 import { calcPrice, type ModelPrice } from '@pydantic/genai-prices'
 import type { Usage } from '../core/reply.ts'
 
-/** Usage as far as prices tell its tokens apart. Core's `Usage` is one: what it leaves out is none. */
-export interface BilledUsage extends Usage {
-  /** The part of `input` written into the prompt cache. */
-  readonly cacheWrite?: number
-  /** The part of `cacheWrite` written for an hour. */
-  readonly cacheWriteHour?: number
-}
-
 /** USD of one answer. undefined: nobody can say. */
-export type PriceOf = (usage: BilledUsage) => number | undefined
+export type PriceOf = (usage: Usage) => number | undefined
 
 /** USD of one token by its kind; undefined: not on the list. */
 export interface Rates {
@@ -56,7 +48,7 @@ export function listRates(priceList: string, model: string, at: number): RatesFo
 }
 
 /** What an answer costs at these rates. undefined when it has tokens of a kind without a rate: they cannot be summed as zero. */
-export function costOf(usage: BilledUsage, rates: Rates): number | undefined {
+export function costOf(usage: Usage, rates: Rates): number | undefined {
   const cachedInput = cachedTokens(usage)
   const cacheWrite = Math.min(usage.cacheWrite ?? 0, usage.input - cachedInput)
   const cacheWriteHour = Math.min(usage.cacheWriteHour ?? 0, cacheWrite)

@@ -1,5 +1,6 @@
+import type { Usage } from '../core/reply.ts'
 import { BATCH_RATES, type BatchRate, batchRate, type BatchRateRow } from './batch-rates.ts'
-import { type BilledUsage, costOf, listRates, type Rates, type RatesFor } from './prices.ts'
+import { costOf, listRates, type Rates, type RatesFor } from './prices.ts'
 
 /** What a price depends on besides usage. `at` is milliseconds since the epoch. */
 export interface Priced {
@@ -11,7 +12,7 @@ export interface Priced {
 
 /** A price known as a function of usage (undefined: not for that usage), or why it is not. */
 export type Price =
-  | { readonly kind: 'known'; of(usage: BilledUsage | undefined): number | undefined }
+  | { readonly kind: 'known'; of(usage: Usage | undefined): number | undefined }
   | { readonly kind: 'unknown'; readonly because: string }
 
 /** What the same answer costs when asked for at once, and in a batch. */

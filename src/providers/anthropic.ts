@@ -69,6 +69,7 @@ const Answer = z.object({
     input_tokens: z.number(),
     output_tokens: z.number().catch(0),
     cache_creation_input_tokens: z.number().nullish().catch(null),
+    cache_creation: z.object({ ephemeral_1h_input_tokens: z.number() }).nullish().catch(null),
     cache_read_input_tokens: z.number().nullish().catch(null),
     output_tokens_details: z.object({ thinking_tokens: z.number() }).nullish().catch(null),
   }),
@@ -195,11 +196,15 @@ export const anthropic: ProviderAdapter = {
     if (!answer.success) return undefined
     const { usage } = answer.data
     const cachedInput = usage.cache_read_input_tokens ?? undefined
+    const cacheWrite = usage.cache_creation_input_tokens ?? undefined
+    const cacheWriteHour = usage.cache_creation?.ephemeral_1h_input_tokens
     const reasoning = usage.output_tokens_details?.thinking_tokens
     return {
       // `input_tokens` are those after the last cache breakpoint only.
-      input: usage.input_tokens + (usage.cache_creation_input_tokens ?? 0) + (cachedInput ?? 0),
+      input: usage.input_tokens + (cacheWrite ?? 0) + (cachedInput ?? 0),
       output: usage.output_tokens,
+      ...(cacheWrite ? { cacheWrite } : {}),
+      ...(cacheWriteHour ? { cacheWriteHour } : {}),
       ...(cachedInput === undefined ? {} : { cachedInput }),
       ...(reasoning === undefined ? {} : { reasoning }),
     }

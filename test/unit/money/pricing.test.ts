@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BatchRate, BatchRateRow } from '../../../src/money/batch-rates.ts'
 import { type Pricing, pricing } from '../../../src/money/pricing.ts'
-import type { BilledUsage } from '../../../src/money/prices.ts'
+import type { Usage } from '../../../src/core/reply.ts'
 
 const TODAY = Date.UTC(2026, 10, 20)
 const MILLION = 1_000_000
@@ -11,7 +11,7 @@ function at(provider: string, model: string, endpoint = '/v1/chat/completions'):
 }
 
 /** [batch, live] in USD. */
-function costs({ batch, live }: Pricing, usage: BilledUsage | undefined): readonly (number | undefined | string)[] {
+function costs({ batch, live }: Pricing, usage: Usage | undefined): readonly (number | undefined | string)[] {
   return [batch, live].map((price) => (price.kind === 'known' ? price.of(usage) : price.because))
 }
 

@@ -419,7 +419,13 @@ describe('tokens', () => {
       output_tokens_details: { thinking_tokens: 7 },
     }
 
-    expect(anthropic.usage({ usage })).toEqual({ input: 1110, output: 20, cachedInput: 1000, reasoning: 7 })
+    expect(anthropic.usage({ usage })).toEqual({
+      input: 1110,
+      output: 20,
+      cacheWrite: 100,
+      cachedInput: 1000,
+      reasoning: 7,
+    })
   })
 
   test('are read where nothing is told of a cache', () => {
