@@ -140,7 +140,10 @@ export class BatchManager {
       onFault,
       onRunning: (batch, state) => {
         this.#lookForTwins(batch)
-        if (state.phase === 'running' && state.partial) void tasks.track(() => collector.collectFinished(batch))
+        if (state.phase !== 'running' || !state.partial) return
+        void tasks.track(async () => {
+          if (await collector.collectFinished(batch)) this.#poller.unwatch(batch.intent.id)
+        })
       },
       onEnded: (batch, state) => {
         this.#lookForTwins(batch)

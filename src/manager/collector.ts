@@ -83,14 +83,14 @@ export class Collector {
 
   /**
    * Answers the callers whose rows have finished while their batch still runs, where the provider shows them. A row that may do better, or
-   * cannot be read yet, is left for the end.
+   * cannot be read yet, is left for the end. True when that was every row: nothing is left to wait for.
    */
-  async collectFinished(batch: OpenBatch): Promise<void> {
+  async collectFinished(batch: OpenBatch): Promise<boolean> {
     const { handle } = batch.intent
     const { adapter, call } = batch.account
     const early = this.#early.get(batch) ?? { tally: newTally(), since: undefined, isReading: false }
     this.#early.set(batch, early)
-    if (!handle || !adapter.finished || early.isReading) return
+    if (!handle || !adapter.finished || early.isReading) return false
     early.isReading = true
     try {
       for await (const { rows, since } of adapter.finished(handle, early.since, call)) {
@@ -108,6 +108,15 @@ export class Collector {
     } finally {
       early.isReading = false
     }
+    const { succeeded, failed } = early.tally
+    if (succeeded + failed < batch.intent.jobs) return false
+    this.#end(
+      batch,
+      { handle, status: batch.intent.status ?? 'completed', phase: 'ended', outcome: 'completed' },
+      early.tally,
+    )
+    await this.#release(batch)
+    return true
   }
 
   /** False when the scope stops first; what was read is settled, the rest is read by the next run. */
