@@ -7,9 +7,19 @@ import { groq } from './groq.ts'
 import { mistral } from './mistral.ts'
 import { openai } from './openai.ts'
 import { together } from './together.ts'
+import { xai } from './xai.ts'
 
 /** Every provider offpeak knows. Adding one: its file, and its name here. */
-export const adapters: readonly ProviderAdapter[] = [openai, anthropic, gemini, groq, mistral, together, doubleword]
+export const adapters: readonly ProviderAdapter[] = [
+  openai,
+  anthropic,
+  gemini,
+  groq,
+  mistral,
+  together,
+  doubleword,
+  xai,
+]
 
 /** Further base URLs per provider, e.g. `{ openai: ['http://127.0.0.1:9911/v1'] }`. */
 export type BaseUrls = Readonly<Record<string, readonly string[]>>

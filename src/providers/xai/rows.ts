@@ -33,17 +33,20 @@ const Row = z.object({
   error_message: z.string().nullish(),
 })
 
-/** gRPC's codes as HTTP's (https://grpc.io/docs/guides/status-codes); all others are the server's own fault. */
-const STATUSES: Readonly<Record<string, number>> = {
-  '3': 400,
-  '4': 504,
-  '5': 404,
-  '7': 403,
-  '8': 429,
-  '9': 400,
-  '11': 400,
-  '14': 503,
-  '16': 401,
+/**
+ * gRPC's codes as HTTP's (https://grpc.io/docs/guides/status-codes), with the words xAI has for them in its live errors, as users report
+ * them. All others are the server's own fault.
+ */
+const CODES: Readonly<Record<string, readonly [status: number, words: string]>> = {
+  '3': [400, 'Client specified an invalid argument'],
+  '4': [504, 'Deadline expired before operation could complete'],
+  '5': [404, 'Some requested entity was not found'],
+  '7': [403, 'The caller does not have permission to execute the specified operation'],
+  '8': [429, 'Some resource has been exhausted'],
+  '9': [400, 'The system is not in a state required for the operation'],
+  '11': [400, 'Operation was attempted past the valid range'],
+  '14': [503, 'The service is currently unavailable'],
+  '16': [401, 'The request does not have valid authentication credentials for the operation'],
 }
 const CANCELLED = new Set(['1', 'cancelled', 'batch_cancelled'])
 
@@ -86,8 +89,11 @@ function failure(customId: string, code: string | undefined, text: string): JobR
   if (code !== undefined && CANCELLED.has(code.toLowerCase())) {
     return { kind: 'unexecuted', customId, reason: 'cancelled', code, message }
   }
-  const body = envelope({ code: code ?? 'error', message })
-  const status = STATUSES[code ?? ''] ?? 500
+  const words = code !== undefined && !/^\d+$/.test(code) ? code : 'Internal error'
+  // A code that comes in words may be one of these.
+  const known = CODES[code ?? ''] ?? Object.values(CODES).find(([, said]) => said === code)
+  const [status, said] = known ?? [500, words]
+  const body = envelope({ code: said, message })
   return { kind: 'reply', customId, status, requestId: undefined, body, json: JSON.parse(body) }
 }
 

@@ -15,10 +15,11 @@ import { groq } from './groq.ts'
 import { mistral } from './mistral.ts'
 import { openai } from './openai.ts'
 import { together } from './together.ts'
+import { xai } from './xai.ts'
 import type { Invalid, Subject } from './subject.ts'
 
 const subjects: ReadonlyMap<string, Subject> = new Map(
-  [openai, anthropic, gemini, groq, mistral, together, doubleword].map((subject) => [subject.name, subject]),
+  [openai, anthropic, gemini, groq, mistral, together, doubleword, xai].map((subject) => [subject.name, subject]),
 )
 
 test('every adapter has told the contract suite about itself', () => {

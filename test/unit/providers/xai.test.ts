@@ -148,8 +148,14 @@ describe('rows', () => {
       ['r9', 200],
       ['unreadable'],
     ])
-    expect(rows[3]?.kind === 'reply' && JSON.parse(rows[3].body)).toEqual({ code: '3', error: 'Invalid argument' })
-    expect(rows[4]?.kind === 'reply' && rows[4].json).toEqual({ code: '8', error: 'Too many requests' })
+    expect(rows[3]?.kind === 'reply' && JSON.parse(rows[3].body)).toEqual({
+      code: 'Client specified an invalid argument',
+      error: 'Invalid argument',
+    })
+    expect(rows[4]?.kind === 'reply' && rows[4].json).toEqual({
+      code: 'Some resource has been exhausted',
+      error: 'Too many requests',
+    })
     expect(rows[7]).toMatchObject({ customId: 'r8', reason: 'cancelled' })
   })
 
