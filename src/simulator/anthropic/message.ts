@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../core/request.ts'
 import { answerText, contentText, tokensOf, type Answer, type AnswerContext } from '../endpoint.ts'
 import { isObject } from '../json.ts'
-import { instanceOf } from '../schema-instance.ts'
+import { instanceOf } from '../../core/schema-instance.ts'
 
 /** A message as `/v1/messages` answers it; in a batch its `service_tier` is another. */
 export function messageOf(params: JsonObject, context: AnswerContext): Answer {

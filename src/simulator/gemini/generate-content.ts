@@ -11,9 +11,8 @@ import {
   type RowError,
 } from '../endpoint.ts'
 import { isObject } from '../json.ts'
-import { instanceOf } from '../schema-instance.ts'
+import { instanceOf } from '../../core/schema-instance.ts'
 import { errorBody } from './envelope.ts'
-import { jsonSchemaOf } from './schema.ts'
 
 /** Where a request is executed: a batch does not do everything that a live call does. */
 export type Way = 'live' | 'batch'
@@ -142,7 +141,7 @@ function formatted(config: JsonObject, text: string, way: Way): string {
     return way === 'batch' ? text : JSON.stringify(instanceOf(responseJsonSchema, text))
   }
   if (responseSchema !== undefined) {
-    const instance = instanceOf(jsonSchemaOf(responseSchema), text)
+    const instance = instanceOf(responseSchema, text)
     return responseMimeType === 'text/x.enum' && typeof instance === 'string' ? instance : JSON.stringify(instance)
   }
   return responseMimeType === 'application/json' ? JSON.stringify({ answer: text }) : text
@@ -164,7 +163,7 @@ function functionsOf({ tools }: JsonObject): readonly Callable[] {
 function callable(declared: Json): readonly Callable[] {
   if (!isObject(declared) || typeof declared['name'] !== 'string') return []
   const { name, parameters, parametersJsonSchema } = declared
-  return [{ name, schema: parametersJsonSchema ?? jsonSchemaOf(parameters) }]
+  return [{ name, schema: parametersJsonSchema ?? parameters ?? null }]
 }
 
 /** The function a model would call here: one it must call, or the first when the request asks for a call. */

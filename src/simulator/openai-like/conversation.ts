@@ -1,7 +1,7 @@
 import type { Json } from '../../core/request.ts'
 import { answerText, contentText } from '../endpoint.ts'
 import { isObject } from '../json.ts'
-import { instanceOf } from '../schema-instance.ts'
+import { instanceOf } from '../../core/schema-instance.ts'
 
 /** An answer in the format that was asked for: text, any JSON, or JSON of a schema. */
 export function formatted(format: Json | undefined, digest: string, prompt: string): string {

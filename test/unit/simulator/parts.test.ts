@@ -6,7 +6,7 @@ import { digestText, requestDigest } from '../../../src/simulator/digest.ts'
 import { createLedgerBook } from '../../../src/simulator/ledger.ts'
 import { openLineWriter } from '../../../src/simulator/line-writer.ts'
 import { readBlock, readBlocks } from '../../../src/simulator/lines.ts'
-import { instanceOf } from '../../../src/simulator/schema-instance.ts'
+import { instanceOf } from '../../../src/core/schema-instance.ts'
 import { standingAt, type Timeline } from '../../../src/simulator/timeline.ts'
 
 describe('lines', () => {

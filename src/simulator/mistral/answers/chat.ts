@@ -11,7 +11,7 @@ import {
 import { isObject } from '../../json.ts'
 import { conversationText, endsInToolResult, formatted, lastUserText } from '../../openai-like/conversation.ts'
 import { chosenTool, functionTools } from '../../openai/answers/tool-choice.ts'
-import { instanceOf } from '../../schema-instance.ts'
+import { instanceOf } from '../../../core/schema-instance.ts'
 import { checkFields, isAnything, isList, type Fields } from '../check-fields.ts'
 import { usageOf } from './usage.ts'
 

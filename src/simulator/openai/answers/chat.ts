@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../core/request.ts'
 import { isObject } from '../../json.ts'
-import { instanceOf } from '../../schema-instance.ts'
+import { instanceOf } from '../../../core/schema-instance.ts'
 import {
   contentText,
   DONE_EVENT,

@@ -1,12 +1,14 @@
 import { isObject } from './json.ts'
-import type { JsonObject } from '../core/request.ts'
+import { patternInstance } from './pattern-instance.ts'
+import type { JsonObject } from './request.ts'
 
 /** Where to stop in a schema that contains itself. */
 const MAX_DEPTH = 12
 
 /**
  * The smallest value a JSON schema accepts: required properties only, first alternative, shortest array. Free strings hold `text`
- * (cut to fit), so that an answer can still be told from another.
+ * (cut to fit), so that an answer can still be told from another. Types may be in capitals and counts in quotation marks, as some providers
+ * write them.
  */
 export function instanceOf(schema: unknown, text: string): unknown {
   return instance(schema, { root: schema, text }, 0)
@@ -48,15 +50,16 @@ function instance(schema: unknown, context: Context, depth: number): unknown {
 
 function typeOf(schema: JsonObject, depth: number): string {
   const type = schema['type']
-  if (typeof type === 'string') return type
+  if (typeof type === 'string') return type.toLowerCase()
   // Deep down, null ends a recursion that a schema allows to end.
-  if (Array.isArray(type)) return depth > MAX_DEPTH / 2 && type.includes('null') ? 'null' : String(type[0])
+  if (Array.isArray(type))
+    return depth > MAX_DEPTH / 2 && type.includes('null') ? 'null' : String(type[0]).toLowerCase()
   if (schema['properties'] !== undefined) return 'object'
   return schema['items'] === undefined ? 'string' : 'array'
 }
 
 function simplest(choices: readonly unknown[], depth: number): unknown {
-  const nothing = choices.find((choice) => isObject(choice) && choice['type'] === 'null')
+  const nothing = choices.find((choice) => isObject(choice) && typeOf(choice, 0) === 'null')
   return depth > MAX_DEPTH / 2 && nothing !== undefined ? nothing : choices[0]
 }
 
@@ -112,9 +115,14 @@ const FORMATS: Readonly<Record<string, string>> = {
 }
 
 function stringInstance(schema: JsonObject, text: string): string {
-  const formatted = typeof schema['format'] === 'string' ? FORMATS[schema['format']] : undefined
-  if (formatted !== undefined) return formatted
+  const { format, pattern } = schema
+  const matching = typeof pattern === 'string' ? patternInstance(pattern) : undefined
+  const formatted = typeof format === 'string' ? FORMATS[format] : undefined
+  // Libraries write a format's own pattern beside it; one that asks for something narrower counts.
+  const isBoth = formatted !== undefined && matching !== undefined && !new RegExp(String(pattern), 'u').test(formatted)
+  if (formatted !== undefined && !isBoth) return formatted
   const shortest = numberAt(schema, 'minLength') ?? 0
+  if (matching !== undefined && matching.length >= shortest) return matching
   const longest = numberAt(schema, 'maxLength') ?? Infinity
   return text.padEnd(shortest, '.').slice(0, longest)
 }
@@ -131,5 +139,6 @@ function numberInstance(schema: JsonObject, round: (value: number) => number, st
 
 function numberAt(schema: JsonObject, name: string): number | undefined {
   const value = schema[name]
+  if (typeof value === 'string' && value !== '' && Number.isFinite(Number(value))) return Number(value)
   return typeof value === 'number' ? value : undefined
 }
