@@ -135,6 +135,11 @@ export interface Store extends Disposable {
   openIntents(filter?: { readonly account?: string; readonly owner?: number }): readonly Intent[]
   /** Whether some intent, open or over, has this batch of this provider. */
   knowsBatch(provider: string, id: string): boolean
+  /**
+   * How long the latest batches of a provider and model took from create to end, in milliseconds, the latest first. Only those that ran to
+   * their end under the eyes of whoever created them: of others nobody knows when they ended.
+   */
+  durations(provider: string, model: string): readonly number[]
   /** Intents of one root (itself included) that ended by refusal: `status` = 'failed'. */
   failedSplits(root: number): number
   /** Takes over an open intent, if its owner's lease has run out and the new owner's has not; its jobs come along. Returns it with the new owner and epoch. */

@@ -7,12 +7,16 @@ import { INTENT, INTENT_COLUMNS, intentOf, JOB, type IntentRow } from './rows.ts
 import { runsOf } from './runs.ts'
 import type { Targets } from './targets.ts'
 
+/** Batches whose duration is remembered: providers change their pace. */
+const LATEST = 100
+
 export interface Intents {
   claim(owner: number, intent: NewIntent, jobs: readonly JobId[], now: number): Intent | undefined
   advance(ref: IntentRef, change: IntentChange, leaseAfter: number): boolean
   intent(id: number): Intent | undefined
   openIntents(filter: { readonly account?: string; readonly owner?: number }): readonly Intent[]
   failedSplits(root: number): number
+  durations(provider: string, model: string): readonly number[]
   knowsBatch(provider: string, id: string): boolean
   takeOver(id: number, owner: number, now: number): Intent | undefined
   /** Whether this ref may change the intent. */
@@ -86,6 +90,14 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
     .pluck()
   const failed = database
     .prepare<[number], number>("SELECT count(*) FROM intents WHERE root = ? AND status = 'failed'")
+    .pluck()
+  const durations = database
+    .prepare<[string, string], number>(
+      `SELECT ended_at - submitted_at FROM intents JOIN targets ON targets.id = intents.target
+       WHERE provider = ? AND model = ? AND state = ${INTENT.ended} AND epoch = 1 AND submitted_at <= ended_at
+         AND status NOT LIKE '%fail%' AND status NOT LIKE '%cancel%'
+       ORDER BY intents.id DESC LIMIT ${LATEST}`,
+    )
     .pluck()
   const known = database
     .prepare<[string, string], number>(
@@ -196,6 +208,7 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
 
     knowsBatch: (provider, id) => known.get(id, provider) !== undefined,
     failedSplits: (root) => failed.get(root) ?? 0,
+    durations: (provider, model) => durations.all(provider, model),
 
     takeOver(id, owner, now) {
       const row = select.get(id)

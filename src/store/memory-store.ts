@@ -8,9 +8,13 @@ import {
   type NewIntent,
   type NewJob,
 } from '../core/store.ts'
-import type { Placement, Requeue, Store, StoredBody } from '../core/store.ts'
+import type { Learned, Placement, Requeue, Reservation, Store, StoredBody } from '../core/store.ts'
 import type { Answer, JobId, JobState, Settlement } from '../core/job.ts'
+import { memoryBudgets } from './memory-budgets.ts'
+import { nanoUsd } from './nano-usd.ts'
 import { presence } from './presence.ts'
+import { memorySpending } from './memory-spending.ts'
+import { createSummer, dayOf } from './spending-sums.ts'
 
 interface MemoryJob {
   readonly id: JobId
@@ -45,6 +49,9 @@ export function openMemoryStore(): Store {
   let owners = 0
   let lastJob = 0
   let lastIntent = 0
+  const budgets = memoryBudgets()
+  const spending = memorySpending()
+  const learned = new Map<string, Learned>()
 
   const leaseOf = (owner: number): number => leases.get(owner) ?? 0
   const isOver = (state: IntentState): boolean => state === 'ended' || state === 'abandoned'
@@ -97,10 +104,25 @@ export function openMemoryStore(): Store {
     return { job: id, state, intent, requeues, possiblyBilled, answer, batch: batchOf(job) }
   }
 
-  function claim(owner: number, wanted: NewIntent, ids: readonly JobId[], now: number): Intent | undefined {
-    const claimed = [...new Set(ids)]
+  function claim(
+    owner: number,
+    wanted: NewIntent,
+    ids: readonly JobId[],
+    now: number,
+    reserve?: Reservation,
+  ): Intent | undefined {
+    const most = new Map(ids.map((id, at) => [id, reserve?.maxCostUsd[at] ?? Number.NaN]))
+    const queued = [...most.keys()]
       .flatMap((id) => jobs.get(id) ?? [])
       .filter((job) => job.state === 'queued' && job.owner === owner)
+    const amounts =
+      reserve &&
+      budgets.fit(
+        owner,
+        queued.map(({ id }) => id),
+        { limitUsd: reserve.limitUsd, maxCostUsd: queued.map(({ id }) => most.get(id) ?? Number.NaN) },
+      )
+    const claimed = amounts ? queued.filter(({ id }) => amounts.has(id)) : queued
     const stranger = claimed.find((job) => job.target.queueKey !== wanted.target.queueKey)
     if (stranger) throw new Error(`Job ${stranger.id} belongs to another queue than the batch it was claimed for.`)
     if (claimed.length === 0) return undefined
@@ -129,6 +151,7 @@ export function openMemoryStore(): Store {
     }
     for (const job of claimed) Object.assign(job, { state: 'submitted', intent: intent.id })
     intents.set(intent.id, { intent, jobs: claimed.sort((a, b) => a.id - b.id) })
+    if (amounts) budgets.hold(intent.id, owner, amounts)
     return intent
   }
 
@@ -144,6 +167,7 @@ export function openMemoryStore(): Store {
     const given = Object.entries(change).filter(([, value]) => value !== undefined)
     const creates = found.intent.creates + (change.state === 'creating' ? 1 : 0)
     found.intent = { ...found.intent, ...Object.fromEntries(given), creates }
+    if (isOver(found.intent.state)) budgets.end(ref.id)
     return true
   }
 
@@ -164,17 +188,24 @@ export function openMemoryStore(): Store {
   }
 
   function settle(ref: IntentRef, settlements: readonly Settlement[], now: number): JobId[] {
-    if (!held(ref)) return []
+    const found = held(ref)
+    if (!found) return []
+    const { provider, metadata } = found.intent
+    const summer = createSummer(found.intent)
     const settled: JobId[] = []
-    for (const { job: id, status, requestId, body } of settlements) {
+    for (const settlement of settlements) {
+      const { job: id, status, requestId, body, cost } = settlement
       const job = jobs.get(id)
       if (job?.intent !== ref.id || job.state !== 'submitted') continue
       job.state = status >= 200 && status < 300 ? 'answered' : 'failed'
       job.answer = { status, requestId, body }
       job.settledAt = now
       job.owner = ref.owner
+      summer.add(settlement)
+      budgets.charge(ref.id, id, cost && nanoUsd(cost.costUsd))
       settled.push(id)
     }
+    spending.add(dayOf(now), provider, metadata, summer.sums)
     return present.changed(settled)
   }
 
@@ -187,6 +218,7 @@ export function openMemoryStore(): Store {
       job.owner = ref.owner
       if (how.counted) job.requeues += 1
       if (how.possiblyBilled) job.possiblyBilled = true
+      budgets.release(ref.id, job.id, how.possiblyBilled ?? false)
     }
     return present.changed(requeued.map((job) => job.id))
   }
@@ -208,13 +240,21 @@ export function openMemoryStore(): Store {
     return old.length
   }
 
+  /** Whether the owner of a budget is at work, or left something that a run after it may go on with. */
+  function isUnderWay(owner: number, since: number): boolean {
+    if (finished.has(owner)) return false
+    return leaseOf(owner) > since || [...jobs.values()].some((job) => job.state === 'queued' && job.owner === owner)
+  }
+
   return {
     location: 'memory',
     folder: undefined,
     salt: new Uint8Array(randomBytes(32)),
-    enter(owner) {
+    enter({ leaseUntil, run, hasLimit }, now) {
       owners += 1
-      leases.set(owners, owner.leaseUntil)
+      leases.set(owners, leaseUntil)
+      if (run && 'after' in run) budgets.follow(owners, run.after)
+      else if (hasLimit) budgets.join(owners, isUnderWay, now)
       present.entered(owners)
       return owners
     },
@@ -257,13 +297,27 @@ export function openMemoryStore(): Store {
       [...intents.values()].some(({ intent }) => intent.provider === provider && intent.handle?.id === id),
     failedSplits: (root) =>
       [...intents.values()].filter(({ intent }) => intent.root === root && intent.status === 'failed').length,
+    durations: (provider, model) =>
+      [...intents.values()].reverse().flatMap(({ intent }) => {
+        const { submittedAt, endedAt, status = '' } = intent
+        const isKind = intent.provider === provider && intent.model === model
+        const wasWatched = intent.state === 'ended' && intent.epoch === 1 && !/fail|cancel/i.test(status)
+        return isKind && wasWatched && submittedAt !== undefined && endedAt !== undefined ? [endedAt - submittedAt] : []
+      }),
     takeOver,
     *bodies(intent): Generator<StoredBody> {
       for (const job of unsettled(intent)) yield { job: job.id, body: job.body, endpoint: job.target.endpoint }
     },
     unsettled: (intent) => unsettled(intent).map(statusOf),
+    targetsOf: (ids) => ids.map((id) => jobs.get(id)?.target),
     settle,
     requeue,
+    budgetOf: (owner) => budgets.stateOf(owner),
+    spending: (since = '') => spending.since(since),
+    learned: () => [...learned.values()],
+    keepLearned(all) {
+      for (const each of all) learned.set([each.provider, each.endpoint, each.model].join('\0'), each)
+    },
     purge,
     [Symbol.dispose]() {},
   }

@@ -78,6 +78,7 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
     openIntents: (filter = {}) => single(() => intents.openIntents(filter)),
     knowsBatch: (provider, id) => single(() => intents.knowsBatch(provider, id)),
     failedSplits: (root) => single(() => intents.failedSplits(root)),
+    durations: (provider, model) => single(() => intents.durations(provider, model)),
     takeOver: (id, owner, now) => write(() => intents.takeOver(id, owner, now)),
     bodies,
     unsettled: (intent) => read(() => reading.unsettled(intent)),

@@ -639,6 +639,36 @@ describe.each(Object.entries(stores))('the %s store', (_, open) => {
     expect(store.failedSplits(9999)).toBe(0)
   })
 
+  describe('durations', () => {
+    function ran(ms: number, status = 'completed', change: Partial<NewJob> = {}): Intent {
+      const { intent } = submit([newJob(`ran-${(tags += 1)}`, change)])
+      store.advance(intent, { state: 'created', handle: { id: intent.tag }, submittedAt: NOW })
+      store.advance(intent, { state: 'ended', status, endedAt: NOW + ms })
+      return intent
+    }
+
+    test('are those of ended batches of a provider and model, the latest first', () => {
+      for (const ms of [300, 100, 200]) ran(ms)
+      submit([newJob('open')])
+
+      expect(store.durations('openai', 'gpt-5')).toEqual([200, 100, 300])
+      expect(store.durations('openai', 'gpt-5-mini')).toEqual([])
+      expect(store.durations('anthropic', 'gpt-5')).toEqual([])
+    })
+
+    test('leave out what did not run to its end, and what ended while its owner was away', () => {
+      for (const status of ['failed', 'cancelled', 'JOB_STATE_CANCELLED']) ran(1, status)
+      const { intent } = submit([newJob('left')])
+      store.advance(intent, { state: 'created', handle: { id: 'b' }, submittedAt: NOW })
+      store.leave(owner, NOW)
+      const taken = store.takeOver(intent.id, enter(AFTER_LEASE + 60_000), AFTER_LEASE)
+      if (!taken) throw new Error('nothing was taken over')
+      store.advance(taken, { state: 'ended', status: 'completed', endedAt: AFTER_LEASE })
+
+      expect(store.durations('openai', 'gpt-5')).toEqual([])
+    })
+  })
+
   describe('takeOver', () => {
     test('is refused while the owner has its lease', () => {
       const { intent } = submit([newJob('a')])
