@@ -23,7 +23,7 @@ class LateResponse extends BareResponse implements Response {
   readonly #reply: Reply
   readonly #url: string
   #headers: Headers | undefined
-  #stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined
+  #stream: Exclude<Response['body'], null> | undefined
   #consumed = false
 
   constructor(reply: Reply, url: string) {
@@ -60,7 +60,8 @@ class LateResponse extends BareResponse implements Response {
     return (this.#headers ??= new Headers(this.#reply.headers))
   }
 
-  get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+  // Not spelled out: SDKs augment the global stream types, each in its own way.
+  get body(): Response['body'] {
     if (BODILESS.has(this.#reply.status)) return null
     if (!this.#stream) {
       this.#stream = new Response(this.#reply.body).body ?? undefined
