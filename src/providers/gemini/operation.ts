@@ -3,6 +3,9 @@ import type { BatchCounts, BatchHandle, BatchState } from '../../core/batch.ts'
 import { elementTexts, memberText } from '../toolkit/json-text.ts'
 import { RpcStatus, toHttpError } from './rpc-status.ts'
 
+type Maybe<T> = T | null | undefined
+type Int64 = Maybe<number | string>
+
 /** int64 is a string in Google's JSON, and absent when it is zero. */
 const Int64 = z.union([z.number(), z.string()]).nullish().catch(null)
 const Text = z.string().nullish().catch(null)
@@ -11,7 +14,27 @@ const Text = z.string().nullish().catch(null)
  * A batch as its long-running operation tells it. What matters stands in `metadata` on the wire, and at the top in samples of the guide
  * [recorded 2026-08 by crmne/ruby_llm; ai.google.dev/gemini-api/docs/batch-api]: both are read.
  */
-export const Operation = z.object({
+export interface Operation {
+  readonly name: string
+  readonly done?: Maybe<boolean>
+  readonly error?: Maybe<RpcStatus>
+  readonly state?: Maybe<string>
+  readonly displayName?: Maybe<string>
+  readonly createTime?: Maybe<string>
+  readonly metadata?: Maybe<{
+    readonly state?: Maybe<string>
+    readonly displayName?: Maybe<string>
+    readonly createTime?: Maybe<string>
+    readonly inputConfig?: Maybe<{ readonly fileName?: Maybe<string> }>
+    readonly batchStats?: Maybe<{
+      readonly requestCount?: Int64
+      readonly successfulRequestCount?: Int64
+      readonly failedRequestCount?: Int64
+    }>
+  }>
+}
+
+export const Operation: z.ZodType<Operation> = z.object({
   name: z.string().min(1),
   done: z.boolean().nullish().catch(null),
   error: RpcStatus.nullish().catch(null),
@@ -32,10 +55,14 @@ export const Operation = z.object({
     .nullish()
     .catch(null),
 })
-export type Operation = z.infer<typeof Operation>
+
+export interface OperationList {
+  readonly operations: readonly Operation[]
+  readonly nextPageToken?: Maybe<string>
+}
 
 /** An entry that cannot be read is none of ours, and must not hide the others. */
-export const OperationList = z.object({
+export const OperationList: z.ZodType<OperationList> = z.object({
   operations: z
     .array(Operation.nullable().catch(null))
     .nullish()

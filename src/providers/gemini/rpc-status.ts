@@ -36,12 +36,17 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 ])
 
 /** google.rpc.Status inside a batch. `code` is the rpc number, but names and HTTP statuses have been seen in its place [vercel/ai google-batch.ts]. */
-export const RpcStatus = z.object({
+export interface RpcStatus {
+  readonly code?: number | string | null | undefined
+  readonly status?: string | null | undefined
+  readonly message?: string | null | undefined
+}
+
+export const RpcStatus: z.ZodType<RpcStatus> = z.object({
   code: z.union([z.number(), z.string()]).nullish().catch(null),
   status: z.string().nullish().catch(null),
   message: z.string().nullish().catch(null),
 })
-export type RpcStatus = z.infer<typeof RpcStatus>
 
 /** An rpc status as the live endpoint would have told it. */
 export interface HttpError {

@@ -6,13 +6,19 @@ import { type Listed, toMs } from './look-up.ts'
 /** Key of our tag in a batch's metadata. */
 export const TAG = 'offpeak_intent'
 
-const Complaint = z.object({
+interface Complaint {
+  readonly code?: string | null | undefined
+  readonly message?: string | null | undefined
+  readonly line?: number | null | undefined
+  readonly param?: string | null | undefined
+}
+
+const Complaint: z.ZodType<Complaint> = z.object({
   code: z.string().nullish(),
   message: z.string().nullish(),
   line: z.number().int().nullish(),
   param: z.string().nullish(),
 })
-type Complaint = z.infer<typeof Complaint>
 
 /** A batch as OpenAI and its relatives report it: the fields that are read, whatever else there is. */
 export interface OpenaiBatch {
