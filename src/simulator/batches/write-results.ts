@@ -87,10 +87,11 @@ export function resultRow(
     return channel === undefined ? NO_ROW : { channel, lines: [dialect.unexecuted(row, unexecuted, place)] }
   }
   const status = forced.get(index + 1)
-  const digest = requestDigest(row.endpoint.path, row.body)
+  const { endpoint, body, model } = row
+  const digest = requestDigest(endpoint.path, body)
   const outcome: Outcome =
     status === undefined
-      ? execute({ ...row, digest, trigger, createdAt }, dialect.errorBody)
+      ? execute({ endpoint, body, model, digest, trigger, createdAt }, dialect.errorBody)
       : { kind: 'refused', status, body: dialect.errorBody(status, forcedMessage(status)) }
   const channel = channels[outcome.kind === 'answered' ? 'succeeded' : 'failed']
   if (channel === undefined) return NO_ROW

@@ -15,7 +15,7 @@ export interface LineRules {
   /** What one bad line does: fail the batch, or only itself. */
   readonly badLine: 'refused' | 'skipped'
   readonly maxRows: number
-  /** How much of `maxRows` a row uses. Default 1. */
+  /** What else counts towards `maxRows`, beside the lines. */
   readonly weigh?: (row: Row) => number
 }
 
@@ -54,11 +54,11 @@ export function createLineReader(rules: LineRules): RowReader {
     if (!isObject(body)) return wrong('invalid_body', "Invalid 'body': expected an object.", 'body')
     if (body['stream'] === true)
       return wrong('streaming_unsupported', 'Streaming is not supported in a batch.', 'body.stream')
-    return readModel({ customId, endpoint, body }, text)
+    return readModel(customId, endpoint, body, text)
   }
 
-  function readModel(row: Omit<Row, 'model'>, text: string): Row | LineProblem {
-    const named = modelOf(row.endpoint, row.body)
+  function readModel(customId: string, endpoint: Endpoint, body: JsonObject, text: string): Row | LineProblem {
+    const named = modelOf(endpoint, body)
     if (named === undefined)
       return wrong('missing_required_parameter', "Missing required parameter: 'model'.", 'body.model')
     if (!rules.isModel(named)) {
@@ -77,7 +77,7 @@ export function createLineReader(rules: LineRules): RowReader {
     }
     if (findTrigger(text)?.kind === 'invalid') return wrong('invalid_request', 'The line asked to be invalid.', 'body')
     model = named
-    return { ...row, model: named }
+    return { customId, endpoint, body, model: named }
   }
 
   return {

@@ -1,4 +1,4 @@
-import type { Dialect, RowPlace } from '../batches/dialect.ts'
+import type { Dialect, Row, RowPlace } from '../batches/dialect.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { createLineReader, onlyTarget, rowOfLine } from '../openai-like/read-lines.ts'
 import { embeddingInputs } from './answers/embeddings.ts'
@@ -26,7 +26,7 @@ export function openaiDialect(rules: BatchRules): Dialect {
         isModel: (name) => isModel(name, models),
         badLine: 'refused',
         maxRows,
-        weigh: ({ body }) => (endpoint.path === '/v1/embeddings' ? embeddingInputs(body) : 0),
+        ...(endpoint.path === '/v1/embeddings' ? { weigh: ({ body }: Row) => embeddingInputs(body) } : {}),
       }),
     row: (text) => rowOfLine(text, target),
     executed({ customId }, { status, body }, place) {

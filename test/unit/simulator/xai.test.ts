@@ -1,3 +1,4 @@
+import { createXai } from '@ai-sdk/xai'
 import OpenAI from 'openai'
 import { expect, test } from 'vitest'
 import { answerDigest, type Simulator, type SimulatorOptions } from '../../../src/simulator/index.ts'
@@ -8,7 +9,7 @@ const MODEL = 'grok-4'
 const CHAT = '/v1/chat/completions'
 const DAY = 24 * 60 * 60 * 1000
 
-/** xAI's own documentation uses the openai SDK for live calls; its batches have no SDK in JavaScript. */
+/** xAI's own documentation uses the openai SDK for live calls; for its batches there is only the AI SDK. */
 function clientFor(simulator: Simulator): OpenAI {
   return new OpenAI({ apiKey: 'sk-test', baseURL: simulator.baseUrl('xai'), maxRetries: 0 })
 }
@@ -363,6 +364,40 @@ test('rows of a page go wrong on request, and the page remains JSON', async () =
     expect.any(String),
     expect.objectContaining({ batch_request_id: expect.stringMatching(/^[abc]$/) }),
     expect.objectContaining({ batch_request_id: 'stranger' }),
+  ])
+})
+
+test('the batches of the AI SDK work here: upload, create, poll, results, list and cancel', async () => {
+  // It compares expire_time with the real clock.
+  await using simulator = await startXai({ startsAt: Date.now() })
+  const batches = createXai({ apiKey: 'sk-test', baseURL: simulator.baseUrl('xai') }).experimental_batch()
+  type Order = Parameters<NonNullable<typeof batches.doStartBatch>>[0]
+  const request = (id: string, text: string): Order['requests'][number] => ({
+    id,
+    type: 'text',
+    modelId: MODEL,
+    options: { prompt: [{ role: 'user', content: [{ type: 'text', text }] }] },
+  })
+  const requests = [request('a', 'apples'), request('b', '[[simulate:500]]')]
+
+  const started = await batches.doStartBatch({ requests, providerOptions: { xai: { inputFileExpiresAfter: 3600 } } })
+  simulator.advance(3000)
+  const status = await batches.doGetBatchStatus(started)
+  const results = new Map((await Array.fromAsync(await batches.doGetBatchResults(started))).map((row) => [row.id, row]))
+  const other = await batches.doStartBatch({ requests })
+  await batches.doCancelBatch?.(other)
+  const listed = await batches.doListBatches?.({})
+
+  expect(started.status).toBe('pending')
+  expect(status).toMatchObject({ status: 'completed', requestCounts: { total: 2, completed: 1, failed: 1 } })
+  expect(results.get('a')).toMatchObject({
+    status: 'succeeded',
+    result: { content: [{ type: 'text', text: expect.stringMatching(/: apples$/) }] },
+  })
+  expect(results.get('b')).toMatchObject({ status: 'failed', error: { code: '13' } })
+  expect(listed?.batches.map(({ batchId, status }) => [batchId, status])).toEqual([
+    [other.batchId, 'failed'],
+    [started.batchId, 'completed'],
   ])
 })
 
