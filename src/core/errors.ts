@@ -47,6 +47,37 @@ export class DeferredExit extends OffpeakError {
   }
 }
 
+/** Some calls were not sent because they could have cost more than `maxCostUsd` allows. What had been sent before went on to its end. */
+export class CostLimitError extends OffpeakError {
+  override name = 'CostLimitError'
+  /** USD of the budget that is spent. */
+  readonly spent: number
+  /** USD of it still held for batches that go on, here or in other processes on the same store. */
+  readonly reserved: number
+  /** Calls that were not sent. */
+  readonly refused: number
+  constructor(
+    limit: number,
+    { spent, reserved, refused }: { readonly spent: number; readonly reserved: number; readonly refused: number },
+    options?: ErrorOptions & { readonly because?: string | undefined },
+  ) {
+    const why = options?.because ?? 'they could have cost more than was left'
+    super(
+      'cost-limit',
+      `offpeak: ${refused} calls were not sent within the limit of $${limit}: ${why} ($${round(spent)} spent, $${round(reserved)} reserved for batches under way). Answers that came are stored: with a higher limit, the same program goes on from there`,
+      options,
+    )
+    this.spent = spent
+    this.reserved = reserved
+    this.refused = refused
+  }
+}
+
+/** Without the noise of binary fractions. */
+function round(usd: number): number {
+  return Number(usd.toPrecision(6))
+}
+
 /** The provider answered one of our own calls with something other than 2xx. */
 export class ProviderError extends Error {
   override name = 'ProviderError'

@@ -1,5 +1,6 @@
 import type { BatchCounts } from './batch.ts'
 import type { JobId } from './job.ts'
+import type { AnswerCost } from './pricing.ts'
 import type { Usage } from './reply.ts'
 import type { PassReason } from './request.ts'
 
@@ -44,6 +45,8 @@ export type OffpeakEvent =
       readonly status: number
       readonly batch: string | undefined
       readonly usage: Usage | undefined
+      /** Absent when nobody knows it, which is not zero. */
+      readonly cost?: AnswerCost | undefined
       /** What went wrong, in a word: `expired`, `rate_limit_exceeded`, …; undefined for an answer. */
       readonly reason: string | undefined
     })

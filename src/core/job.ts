@@ -1,3 +1,6 @@
+import type { AnswerCost } from './pricing.ts'
+import type { Usage } from './reply.ts'
+
 /** A job's row id in its store. Also the `<n>` of its `custom_id`. */
 export type JobId = number
 
@@ -15,8 +18,12 @@ export interface Answer {
 /** How a row of results, or the lack of one, ends a job. */
 export interface Settlement extends Answer {
   readonly job: JobId
-  readonly inputTokens?: number | undefined
-  readonly outputTokens?: number | undefined
+  /** As the provider reported them. */
+  readonly usage?: Usage | undefined
+  /** undefined: nobody knows, which is not zero. */
+  readonly cost?: AnswerCost | undefined
+  /** What it was for, where the jobs of its batch differ in that. */
+  readonly target?: { readonly endpoint: string; readonly model: string } | undefined
 }
 
 const CUSTOM_ID = /^([A-Za-z0-9]{6,40})-(\d{1,16})$/

@@ -88,6 +88,58 @@ export interface Requeue {
 export interface NewOwner {
   readonly pid: number
   readonly leaseUntil: number
+  /** The run it is part of: a new one, or that of the owner which was this scope before its lease ran out. */
+  readonly run?: NewRun | { readonly after: number } | undefined
+  /** Whether it shares the budget that is under way on this store, or begins one. With `after` it keeps the one it had. */
+  readonly hasLimit?: boolean | undefined
+}
+
+export interface NewRun {
+  /** The program's name, without its arguments: those may hold anything. */
+  readonly program: string
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** What a claim asks of its owner's budget. */
+export interface Reservation {
+  readonly limitUsd: number
+  /** The most each of the jobs can cost, in the order of the jobs. */
+  readonly maxCostUsd: readonly number[]
+}
+
+/** Where a budget stands: every scope with a limit that is under way at one time on one store shares it. */
+export interface BudgetState {
+  readonly id: number
+  readonly spentUsd: number
+  /** Held for batches whose final counts are not known. */
+  readonly reservedUsd: number
+}
+
+/** What was answered on one day for one model and one use, and what that cost. */
+export interface Spending {
+  /** UTC: `2026-11-20` */
+  readonly day: string
+  readonly provider: string
+  readonly endpoint: string
+  readonly model: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly requests: number
+  /** Those among them whose cost is in no sum, because nobody knows it. */
+  readonly unpriced: number
+  readonly inputTokens: number
+  readonly cachedTokens: number
+  readonly outputTokens: number
+  readonly reasoningTokens: number
+  readonly costUsd: number
+  readonly liveCostUsd: number
+}
+
+/** What answers have taught about a model: JSON text, which only whoever wrote it reads. */
+export interface Learned {
+  readonly provider: string
+  readonly endpoint: string
+  readonly model: string
+  readonly state: string
 }
 
 /**
@@ -125,9 +177,17 @@ export interface Store extends Disposable {
 
   /**
    * tx1: claims queued jobs of this owner for a new intent (state `claimed`). Jobs no longer queued are left out.
+   * With `reserve` it takes jobs only up to the first that does not fit: what is spent and reserved of the owner's budget, and what
+   * these can cost at the most, stay within the limit together. The others stay queued.
    * undefined when none was left. Throws, changing nothing, when a job belongs to another queue than the intent.
    */
-  claim(owner: number, intent: NewIntent, jobs: readonly JobId[], now: number): Intent | undefined
+  claim(
+    owner: number,
+    intent: NewIntent,
+    jobs: readonly JobId[],
+    now: number,
+    reserve?: Reservation,
+  ): Intent | undefined
   /** tx2–tx4 and every later change of an intent. False when the ref no longer owns it or (with `leaseAfter`) its owner's lease is not beyond that time. */
   advance(ref: IntentRef, change: IntentChange, leaseAfter?: number): boolean
   intent(id: number): Intent | undefined
@@ -148,11 +208,27 @@ export interface Store extends Disposable {
   bodies(intent: number): Iterable<StoredBody>
   /** Unsettled jobs of an intent, in job order. */
   unsettled(intent: number): readonly JobStatus[]
+  /** What each of these jobs is for; undefined for one nobody knows. */
+  targetsOf(jobs: readonly JobId[]): readonly (Pick<JobTarget, 'endpoint' | 'model'> | undefined)[]
 
-  /** Settles jobs of an intent: first settlement wins. Returns the jobs this call settled. */
+  /**
+   * Settles jobs of an intent: first settlement wins, and only it counts towards spending and budget. Of an unknown cost the budget counts
+   * what was reserved. Returns the jobs this call settled.
+   */
   settle(ref: IntentRef, settlements: readonly Settlement[], now: number): readonly JobId[]
-  /** Unsettled jobs of an intent go back to the queue, to this ref's owner. Returns those that did. */
+  /**
+   * Unsettled jobs of an intent go back to the queue, to this ref's owner, and what was reserved for them is free again, unless they may have
+   * been billed. Returns those that did.
+   */
   requeue(ref: IntentRef, jobs: readonly JobId[], how: Requeue): readonly JobId[]
+
+  /** Where the budget of this owner stands; undefined when it has none. */
+  budgetOf(owner: number): BudgetState | undefined
+  /** What was spent on this day (UTC) and after it; default ever. Outlives the answers. */
+  spending(since?: string): readonly Spending[]
+  learned(): readonly Learned[]
+  /** Keeps what was learned, in the place of what was known of the same models. */
+  keepLearned(learned: readonly Learned[]): void
 
   /**
    * Forgets jobs settled before this time, dropped ones made before it, queued ones whose owner has been gone since before it, and ended

@@ -1,7 +1,9 @@
 import type { Database } from 'better-sqlite3'
 import type { IntentState } from '../core/batch.ts'
 import type { JobState } from '../core/job.ts'
+import type { Spending } from '../core/store.ts'
 import { INTENT, INTENT_COLUMNS, intentOf, type IntentRow, intentState, JOB, jobState } from './rows.ts'
+import { spendingIn } from './spending.ts'
 
 /** An intent that is not over, for people. */
 export interface OpenIntentSummary {
@@ -42,6 +44,8 @@ export interface Contents {
   /** Those whose lease has not run out, the last to run out first. */
   liveOwners(now: number): readonly LiveOwner[]
   answers(): readonly AnswersByModel[]
+  /** What was spent on this day (UTC) and after it. */
+  spending(since: string): readonly Spending[]
   hasSalt(): boolean
   /** What is wrong with the first unfinished intent that a run could not read, and would fail on. */
   unreadableIntent(): string | undefined
@@ -99,6 +103,8 @@ export function contentsOf(database: Database): Contents {
         )
         .all(),
 
+    spending: (since) => (hasTable(database, 'spending') ? spendingIn(database).since(since) : []),
+
     unreadableIntent() {
       const rows = database.prepare<[], IntentRow>(`SELECT ${INTENT_COLUMNS} WHERE state < ${INTENT.ended}`).all()
       try {
@@ -112,6 +118,11 @@ export function contentsOf(database: Database): Contents {
     hasSalt: () =>
       database.prepare<[], number>("SELECT length(value) FROM secrets WHERE name = 'salt'").pluck().get() === 32,
   }
+}
+
+/** A store that an older version has written, and no newer one has opened yet, has not every table. */
+function hasTable(database: Database, name: string): boolean {
+  return database.prepare<[string], number>('SELECT 1 FROM sqlite_schema WHERE name = ?').get(name) !== undefined
 }
 
 interface OpenIntentRow {

@@ -1,6 +1,7 @@
 import type { Intent, IntentRef } from '../core/batch.ts'
 import type { JobId } from '../core/job.ts'
-import type { IntentChange, NewIntent } from '../core/store.ts'
+import type { IntentChange, NewIntent, Reservation } from '../core/store.ts'
+import type { Budgets, Fit } from './budgets.ts'
 import type { Connection } from './connection.ts'
 import type { Owners } from './owners.ts'
 import { INTENT, INTENT_COLUMNS, intentOf, JOB, type IntentRow } from './rows.ts'
@@ -11,7 +12,13 @@ import type { Targets } from './targets.ts'
 const LATEST = 100
 
 export interface Intents {
-  claim(owner: number, intent: NewIntent, jobs: readonly JobId[], now: number): Intent | undefined
+  claim(
+    owner: number,
+    intent: NewIntent,
+    jobs: readonly JobId[],
+    now: number,
+    reserve: Reservation | undefined,
+  ): Intent | undefined
   advance(ref: IntentRef, change: IntentChange, leaseAfter: number): boolean
   intent(id: number): Intent | undefined
   openIntents(filter: { readonly account?: string; readonly owner?: number }): readonly Intent[]
@@ -19,21 +26,32 @@ export interface Intents {
   durations(provider: string, model: string): readonly number[]
   knowsBatch(provider: string, id: string): boolean
   takeOver(id: number, owner: number, now: number): Intent | undefined
-  /** Whether this ref may change the intent. */
-  isHeld(ref: IntentRef): boolean
+  /** What settling needs to know of an intent; undefined when this ref may not change it. */
+  held(ref: IntentRef): HeldIntent | undefined
   /** The ids between which all its jobs are. */
   rangeOf(intent: number): { readonly first: JobId; readonly last: JobId } | undefined
   /** The provider's id of its batch. */
   readonly batchOf: (intent: number) => string | undefined
 }
 
+export interface HeldIntent {
+  readonly id: number
+  readonly owner: number
+  readonly provider: string
+  readonly endpoint: string
+  readonly model: string
+  /** As it is stored. */
+  readonly metadata: string
+  readonly budget: number | null
+}
+
 /** Statements about intents, to be used inside a transaction. */
-export function intentsIn({ database }: Connection, owners: Owners, targets: Targets): Intents {
+export function intentsIn({ database }: Connection, owners: Owners, targets: Targets, budgets: Budgets): Intents {
   const insert = database.prepare<
-    [string, number, number, string, string, number, JobId, JobId, number | null, number]
+    [string, number, number, string, string, number, JobId, JobId, number | null, number, number]
   >(
-    `INSERT INTO intents (tag, target, state, owner, epoch, completion_window, metadata, jobs, first_job, last_job, root, created_at)
-     VALUES (?, ?, ${INTENT.claimed}, ?, 1, ?, ?, ?, ?, ?, coalesce(?, 0), ?)`,
+    `INSERT INTO intents (tag, target, state, owner, epoch, completion_window, metadata, jobs, first_job, last_job, root, created_at, run)
+     VALUES (?, ?, ${INTENT.claimed}, ?, 1, ?, ?, ?, ?, ?, coalesce(?, 0), ?, (SELECT run FROM owners WHERE id = ?))`,
   )
   const makeRoot = database.prepare<[number]>('UPDATE intents SET root = id WHERE id = ? AND root = 0')
   const fill = database.prepare<[number, JobId, JobId, number]>(
@@ -83,11 +101,10 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
      WHERE id = ? AND owner = ? AND epoch = ? AND state < ${INTENT.ended}
        AND coalesce((SELECT lease_until FROM owners WHERE owners.id = intents.owner), 0) > ?`,
   )
-  const held = database
-    .prepare<[number, number, number], number>(
-      `SELECT 1 FROM intents WHERE id = ? AND owner = ? AND epoch = ? AND state < ${INTENT.ended}`,
-    )
-    .pluck()
+  const held = database.prepare<[number, number, number], HeldIntent>(
+    `SELECT intents.id, owner, provider, endpoint, model, metadata, budget FROM intents JOIN targets ON targets.id = intents.target
+     WHERE intents.id = ? AND owner = ? AND epoch = ? AND state < ${INTENT.ended}`,
+  )
   const failed = database
     .prepare<[number], number>("SELECT count(*) FROM intents WHERE root = ? AND status = 'failed'")
     .pluck()
@@ -115,8 +132,19 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
     return row && intentOf(row)
   }
 
+  /** Nothing is reserved for jobs that are no longer there to be claimed. */
+  function fitting(owner: number, jobs: readonly JobId[], { limitUsd, maxCostUsd }: Reservation): Fit {
+    const most = new Map<JobId, number>()
+    for (const [at, job] of jobs.entries()) {
+      if (targetOf.get(job, owner) !== undefined) most.set(job, maxCostUsd[at] ?? Number.NaN)
+    }
+    return budgets.fit(owner, [...most.keys()], { limitUsd, maxCostUsd: [...most.values()] })
+  }
+
   return {
-    claim(owner, wanted, jobs, now) {
+    claim(owner, wanted, allJobs, now, reserve) {
+      const fit = reserve && fitting(owner, allJobs, reserve)
+      const jobs = fit ? [...fit.amounts.keys()] : allJobs
       const target = targets.idOf(wanted.target)
       const metadata = JSON.stringify(wanted.metadata)
       const { lastInsertRowid } = insert.run(
@@ -130,6 +158,7 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
         0,
         wanted.root ?? null,
         now,
+        owner,
       )
       const id = Number(lastInsertRowid)
       let [count, first, last] = [0, Number.POSITIVE_INFINITY, 0]
@@ -172,6 +201,7 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
       }
       fill.run(count, first, last, id)
       makeRoot.run(id)
+      if (fit) budgets.hold(id, fit.budget, fit.amounts)
       return intent(id)
     },
 
@@ -193,7 +223,9 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
         ref.epoch,
         leaseAfter,
       )
-      return changed.changes > 0
+      if (changed.changes === 0) return false
+      if (state === 'ended' || state === 'abandoned') budgets.end(ref.id)
+      return true
     },
 
     intent,
@@ -220,7 +252,7 @@ export function intentsIn({ database }: Connection, owners: Owners, targets: Tar
       return intent(id)
     },
 
-    isHeld: (ref) => held.get(ref.id, ref.owner, ref.epoch) !== undefined,
+    held: (ref) => held.get(ref.id, ref.owner, ref.epoch),
     rangeOf: (id) => range.get(id),
     batchOf: (id) => batch.get(id) ?? undefined,
   }

@@ -172,3 +172,11 @@ export function mend(database: Database, tags: ReadonlyMap<number, string>, now:
     run("UPDATE counters SET next = (SELECT next FROM counters WHERE name = 'job') WHERE name = 'indexed'")
   }
 }
+
+/** What a budget holds is what its open intents hold: of one that is gone nothing more will be heard. Inside one transaction. */
+export function mendBudgets(database: Database): void {
+  database.exec(
+    `UPDATE budgets SET reserved =
+       (SELECT coalesce(sum(intents.reserved), 0) FROM intents WHERE intents.budget = budgets.id AND state < ${INTENT.ended})`,
+  )
+}

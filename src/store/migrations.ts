@@ -88,7 +88,69 @@ const MIGRATIONS: readonly ((database: Database) => void)[] = [
     `)
     database.prepare<[string, Uint8Array]>('INSERT INTO secrets VALUES (?, ?)').run('salt', randomBytes(32))
   },
+  // Money is whole nano-dollars: sums of them are exact. What is unknown is NULL.
+  // `run` is the id of the first owner of a run. `intents.reserved` is what its budget holds for it, `intents.cost` what it has cost.
+  (database) => {
+    database.exec(`
+      ALTER TABLE owners ADD COLUMN run INTEGER;
+      ALTER TABLE owners ADD COLUMN budget INTEGER;
+      ALTER TABLE jobs ADD COLUMN reserved INTEGER;
+      ALTER TABLE intents ADD COLUMN run INTEGER;
+      ALTER TABLE intents ADD COLUMN budget INTEGER;
+      ALTER TABLE intents ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE intents ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE answers ADD COLUMN cached_tokens INTEGER;
+      ALTER TABLE answers ADD COLUMN reasoning_tokens INTEGER;
+      ALTER TABLE answers ADD COLUMN cost INTEGER;
+      ALTER TABLE answers ADD COLUMN live_cost INTEGER;
+      CREATE TABLE budgets (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started_at INTEGER NOT NULL,
+        latest_limit INTEGER NOT NULL DEFAULT 0,
+        reserved INTEGER NOT NULL DEFAULT 0,
+        spent INTEGER NOT NULL DEFAULT 0
+      ) STRICT;
+      CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        started_at INTEGER NOT NULL,
+        ended_at INTEGER,
+        pid INTEGER NOT NULL,
+        program TEXT NOT NULL,
+        metadata TEXT NOT NULL
+      ) STRICT;
+      CREATE TABLE spending (
+        day TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        model TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        requests INTEGER NOT NULL,
+        unpriced INTEGER NOT NULL,
+        input_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL,
+        output_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        live_cost INTEGER NOT NULL,
+        PRIMARY KEY (day, provider, endpoint, model, metadata)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE learned (
+        provider TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        model TEXT NOT NULL,
+        state TEXT NOT NULL,
+        PRIMARY KEY (provider, endpoint, model)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX intents_of_budget ON intents (budget) WHERE budget IS NOT NULL AND state < 4;
+    `)
+  },
 ]
+
+/**
+ * How many columns rows had that were written before a migration added more at the end. SQLite does not rewrite them, and whoever tells rows
+ * by their form has to know.
+ */
+export const EARLIER_COLUMNS: Readonly<Record<string, number>> = { owners: 4, jobs: 11, intents: 22, answers: 6 }
 
 /** What this offpeak writes. */
 export const STORE_VERSION: number = MIGRATIONS.length

@@ -1,8 +1,9 @@
 import type { NewOwner } from '../core/store.ts'
+import type { Budgets } from './budgets.ts'
 import type { Connection } from './connection.ts'
 
 export interface Owners {
-  enter(owner: NewOwner): number
+  enter(owner: NewOwner, now: number): number
   renew(owner: number, leaseUntil: number, now: number): boolean
   leave(owner: number, now: number, how: 'finished' | undefined): void
   /** When this owner's lease runs out; 0 for one nobody knows any more. */
@@ -12,8 +13,20 @@ export interface Owners {
 }
 
 /** Statements about owners, to be used inside a transaction. */
-export function ownersIn({ database }: Connection): Owners {
-  const insert = database.prepare<[number, number]>('INSERT INTO owners (pid, lease_until) VALUES (?, ?)')
+export function ownersIn({ database }: Connection, budgets: Pick<Budgets, 'join'>): Owners {
+  const insert = database.prepare<[number, number, number | null]>(
+    'INSERT INTO owners (pid, lease_until, budget) VALUES (?, ?, ?)',
+  )
+  const beginRun = database.prepare<[number, number, number, string, string]>(
+    'INSERT INTO runs (id, started_at, pid, program, metadata) VALUES (?, ?, ?, ?, ?)',
+  )
+  const joinOwnRun = database.prepare<[number]>('UPDATE owners SET run = id WHERE id = ?')
+  const follow = database.prepare<[number, number, number]>(
+    `UPDATE owners SET run = (SELECT run FROM owners WHERE id = ?), budget = (SELECT budget FROM owners WHERE id = ?) WHERE id = ?`,
+  )
+  const endRun = database.prepare<[number, number]>(
+    'UPDATE runs SET ended_at = ? WHERE id = (SELECT run FROM owners WHERE id = ?)',
+  )
   const extend = database.prepare<[number, number, number]>(
     'UPDATE owners SET lease_until = ? WHERE id = ? AND lease_until > ?',
   )
@@ -24,9 +37,21 @@ export function ownersIn({ database }: Connection): Owners {
   const lease = database.prepare<[number], number>('SELECT lease_until FROM owners WHERE id = ?').pluck()
 
   return {
-    enter: (owner) => Number(insert.run(owner.pid, owner.leaseUntil).lastInsertRowid),
+    enter({ pid, leaseUntil, run, hasLimit }, now) {
+      const id = Number(insert.run(pid, leaseUntil, hasLimit ? budgets.join(now) : null).lastInsertRowid)
+      if (run && 'after' in run) {
+        follow.run(run.after, run.after, id)
+      } else if (run) {
+        joinOwnRun.run(id)
+        beginRun.run(id, now, pid, run.program, JSON.stringify(run.metadata))
+      }
+      return id
+    },
     renew: (owner, leaseUntil, now) => extend.run(leaseUntil, owner, now).changes > 0,
-    leave: (owner, now, how) => void end.run(now, how === 'finished' ? 1 : 0, owner),
+    leave(owner, now, how) {
+      end.run(now, how === 'finished' ? 1 : 0, owner)
+      endRun.run(now, owner)
+    },
     leaseOf: (owner) => lease.get(owner) ?? 0,
     isFinished: (owner) => finished.get(owner) !== 0,
   }

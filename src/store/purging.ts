@@ -1,4 +1,5 @@
 import type { JobId } from '../core/job.ts'
+import { RERUN_MS } from './budgets.ts'
 import type { Connection } from './connection.ts'
 import { INTENT, JOB } from './rows.ts'
 
@@ -43,8 +44,10 @@ export function purgingIn({ database, read, write }: Connection): (before: numbe
     `DELETE FROM intents WHERE state >= ${INTENT.ended} AND coalesce(ended_at, created_at) < ? AND NOT EXISTS
        (SELECT 1 FROM jobs WHERE jobs.id BETWEEN intents.first_job AND intents.last_job AND jobs.intent = intents.id)`,
   )
-  const forgetOwners = database.prepare<[number]>(
-    `DELETE FROM owners WHERE lease_until < ? AND id NOT IN (SELECT owner FROM intents WHERE state < ${INTENT.ended})`,
+  // A run that did not end in order may be run again within a day, and goes on with its budget.
+  const forgetOwners = database.prepare<[number, number]>(
+    `DELETE FROM owners WHERE lease_until < ? AND (budget IS NULL OR finished = 1 OR lease_until < ? - ${RERUN_MS})
+       AND id NOT IN (SELECT owner FROM intents WHERE state < ${INTENT.ended})`,
   )
 
   return (before, which) => {
@@ -69,7 +72,7 @@ export function purgingIn({ database, read, write }: Connection): (before: numbe
     }
     write(() => {
       forgetIntents.run(before)
-      forgetOwners.run(before)
+      forgetOwners.run(before, before)
     })
     return forgotten
   }

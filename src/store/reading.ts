@@ -1,5 +1,5 @@
 import type { Answer, JobId } from '../core/job.ts'
-import type { JobStatus, StoredBody } from '../core/store.ts'
+import type { JobStatus, JobTarget, StoredBody } from '../core/store.ts'
 import type { Connection } from './connection.ts'
 import type { Intents } from './intents.ts'
 import type { Targets } from './targets.ts'
@@ -8,6 +8,7 @@ import { type AnswerRow, answerOf, JOB, jobState } from './rows.ts'
 export interface Reading {
   status(jobs: readonly JobId[]): readonly JobStatus[]
   unsettled(intent: number): readonly JobStatus[]
+  targetsOf(jobs: readonly JobId[]): readonly (Pick<JobTarget, 'endpoint' | 'model'> | undefined)[]
   /** Some of the bodies of an intent's unsettled jobs, from this job on. */
   page(intent: number, from: JobId, to: JobId): readonly StoredBody[]
 }
@@ -43,7 +44,15 @@ export function readingIn(
     )
     .raw()
 
+  const selectTarget = database.prepare<[JobId], number>('SELECT target FROM jobs WHERE id = ?').pluck()
+
   return {
+    targetsOf: (jobs) =>
+      jobs.map((job) => {
+        const target = selectTarget.get(job)
+        return target === undefined ? undefined : targets.nameOf(target)
+      }),
+
     status(jobs) {
       const batches = new Map<number, string | undefined>()
       const batchOf = (intent: number): string | undefined => {
@@ -72,7 +81,7 @@ export function readingIn(
       const bodies: StoredBody[] = []
       let length = 0
       for (const [job, body, target] of selectBodies.iterate(from, to, intent)) {
-        bodies.push({ job, body, endpoint: targets.endpointOf(target) })
+        bodies.push({ job, body, endpoint: targets.nameOf(target).endpoint })
         length += body.length
         if (length > PAGE_LENGTH) break
       }

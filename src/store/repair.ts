@@ -3,7 +3,7 @@ import { closeSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { OffpeakError } from '../core/errors.ts'
 import { exchange, syncFile } from './exchange.ts'
-import { type Mended, mend } from './mend.ts'
+import { type Mended, mend, mendBudgets } from './mend.ts'
 import { migrate, STORE_VERSION } from './migrations.ts'
 import { openPages, type PageFile } from './page-file.ts'
 import { isSane } from './sanity.ts'
@@ -68,6 +68,7 @@ function rebuild(from: string, to: string, now: number): Omit<Repaired, 'setAsid
     refuseLive(database, from, now)
     const mended = database.transaction(() => mend(database, kept.tags, now)).immediate()
     migrate(database, to)
+    mendBudgets(database)
     return { ...mended, salt: kept.salt, losses, rows: countRows(database) }
   } finally {
     database.close()

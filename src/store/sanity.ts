@@ -22,6 +22,11 @@ export function isSane({ shape, row }: Found): boolean {
       return isPositive(row.id) && URL.canParse(String(row.base_url)) && row.provider !== ''
     case 'intents':
       return isPositive(row.id) && /^[a-z0-9]{12}$/.test(String(row.tag)) && (!shape.isWhole || isIntent(row))
+    case 'runs':
+    case 'spending':
+      return isJson(row.metadata)
+    case 'budgets':
+      return isPositive(row.id) && isPositive(row.started_at) && typeof row.reserved === 'number' && row.reserved >= 0
     default:
       return true
   }

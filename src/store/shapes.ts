@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3'
+import { EARLIER_COLUMNS } from './migrations.ts'
 import type { Cell, TreeKind, Value } from './records.ts'
 
 interface Column {
@@ -108,7 +109,9 @@ function toColumn({ name, type, notnull, pk }: ColumnRow, isRowids: boolean): Co
 
 /** The row a cell holds, if it can be one of this shape. Columns that were added later may be missing at its end. */
 export function rowOf(shape: Shape, { rowid, values }: Cell, isExact: boolean): Row | undefined {
-  if (values.length > shape.columns.length || (isExact && values.length < shape.columns.length)) return undefined
+  const isShort = values.length < shape.columns.length
+  const isEarlier = shape.isWhole && values.length === EARLIER_COLUMNS[shape.table]
+  if (values.length > shape.columns.length || (isExact && isShort && !isEarlier)) return undefined
   const row: Record<string, Value> = {}
   for (const [at, value] of values.entries()) {
     const column = shape.columns[at]

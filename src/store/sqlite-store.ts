@@ -1,7 +1,10 @@
+import type { IntentRef } from '../core/batch.ts'
 import type { JobId } from '../core/job.ts'
 import type { Store, StoredBody } from '../core/store.ts'
+import { budgetsIn } from './budgets.ts'
 import { connect, type Connection, damaged } from './connection.ts'
-import { intentsIn } from './intents.ts'
+import { type HeldIntent, intentsIn } from './intents.ts'
+import { learnedIn } from './learned.ts'
 import { prepareLocation } from './location.ts'
 import { ownersIn } from './owners.ts'
 import { placesIn } from './places.ts'
@@ -10,6 +13,7 @@ import { presence } from './presence.ts'
 import { purgingIn } from './purging.ts'
 import { readingIn } from './reading.ts'
 import { settlingIn } from './settling.ts'
+import { spendingIn } from './spending.ts'
 import { targetsIn } from './targets.ts'
 
 export interface SqliteStoreOptions {
@@ -32,12 +36,15 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
 /** A store over a connection whose schema is up to date. */
 export function storeOver(connection: Connection, place: Pick<Store, 'location' | 'folder'>): Store {
   const { database, read, write, single } = connection
-  const owners = ownersIn(connection)
+  const budgets = budgetsIn(connection)
+  const owners = ownersIn(connection, budgets)
   const targets = targetsIn(connection)
-  const intents = intentsIn(connection, owners, targets)
+  const intents = intentsIn(connection, owners, targets, budgets)
   const places = placesIn(connection)
   const placing = placingIn(connection, owners, targets, places, intents.batchOf)
-  const settling = settlingIn(connection)
+  const settling = settlingIn(connection, budgets)
+  const spending = spendingIn(database)
+  const learned = learnedIn(database)
   const reading = readingIn(connection, targets, intents)
   const purge = purgingIn(connection)
   const present = presence()
@@ -53,8 +60,8 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
     ...place,
     salt: new Uint8Array(salt),
 
-    enter(owner) {
-      const id = write(() => owners.enter(owner))
+    enter(owner, now) {
+      const id = write(() => owners.enter(owner, now))
       present.entered(id)
       return id
     },
@@ -72,7 +79,7 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
     status: (jobs) => read(() => reading.status(jobs)),
     version: () => single(() => dataVersion.get() ?? 0) + present.changes(),
 
-    claim: (owner, intent, jobs, now) => writeAll(() => intents.claim(owner, intent, jobs, now)),
+    claim: (owner, intent, jobs, now, reserve) => writeAll(() => intents.claim(owner, intent, jobs, now, reserve)),
     advance: (ref, change, leaseAfter = -1) => write(() => intents.advance(ref, change, leaseAfter)),
     intent: (id) => single(() => intents.intent(id)),
     openIntents: (filter = {}) => single(() => intents.openIntents(filter)),
@@ -82,14 +89,26 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
     takeOver: (id, owner, now) => write(() => intents.takeOver(id, owner, now)),
     bodies,
     unsettled: (intent) => read(() => reading.unsettled(intent)),
+    targetsOf: (jobs) => read(() => reading.targetsOf(jobs)),
 
-    settle: (ref, settlements, now) =>
-      present.changed(write(() => (intents.isHeld(ref) ? settling.settle(ref, settlements, now) : []))),
-    requeue: (ref, jobs, how) =>
-      present.changed(write(() => (intents.isHeld(ref) ? settling.requeue(ref, jobs, how) : []))),
+    settle: (ref, settlements, now) => whileHeld(ref, (intent) => settling.settle(intent, settlements, now)),
+    requeue: (ref, jobs, how) => whileHeld(ref, (intent) => settling.requeue(intent, jobs, how)),
+    budgetOf: (owner) => single(() => budgets.stateOf(owner)),
+    spending: (since = '') => single(() => spending.since(since)),
+    learned: () => single(() => learned.all()),
+    keepLearned: (all) => write(() => learned.keep(all)),
     purge,
 
     [Symbol.dispose]: () => connection.close(),
+  }
+
+  function whileHeld(ref: IntentRef, work: (intent: HeldIntent) => readonly JobId[]): readonly JobId[] {
+    return present.changed(
+      write(() => {
+        const intent = intents.held(ref)
+        return intent ? work(intent) : []
+      }),
+    )
   }
 
   function writeAll<T>(work: () => T): T {

@@ -6,7 +6,7 @@ export interface Targets {
   /** The id of a target, which is written when it is new. Inside a writing transaction only. */
   idOf(target: JobTarget): number
   queueKeyOf(id: number): string | undefined
-  endpointOf(id: number): string
+  nameOf(id: number): Pick<JobTarget, 'endpoint' | 'model'>
   /** To be called when a transaction did not go through: what it wrote is gone. */
   forget(): void
 }
@@ -24,8 +24,10 @@ export function targetsIn({ database }: Connection): Targets {
     'INSERT INTO targets (queue_key, endpoint, model, account, base_url, provider) VALUES (?, ?, ?, ?, ?, ?)',
   )
   const queueKey = database.prepare<[number], string>('SELECT queue_key FROM targets WHERE id = ?').pluck()
-  const endpoint = database.prepare<[number], string>('SELECT endpoint FROM targets WHERE id = ?').pluck()
-  let endpoints = new Map<number, string>()
+  const name = database.prepare<[number], Pick<JobTarget, 'endpoint' | 'model'>>(
+    'SELECT endpoint, model FROM targets WHERE id = ?',
+  )
+  let names = new Map<number, Pick<JobTarget, 'endpoint' | 'model'>>()
   // One object is often handed in with many jobs, so that looking the object itself up comes first and costs least.
   let byObject = new WeakMap<JobTarget, number>()
   let byText = new Map<string, number>()
@@ -43,14 +45,14 @@ export function targetsIn({ database }: Connection): Targets {
       return id
     },
     queueKeyOf: (id) => queueKey.get(id),
-    endpointOf(id) {
-      const known = endpoints.get(id) ?? endpoint.get(id)
+    nameOf(id) {
+      const known = names.get(id) ?? name.get(id)
       if (known === undefined) throw new OffpeakError('store-unusable', `The store has lost target ${id} of its jobs.`)
-      endpoints.set(id, known)
+      names.set(id, known)
       return known
     },
     forget() {
-      endpoints = new Map()
+      names = new Map()
       byObject = new WeakMap()
       byText = new Map()
     },

@@ -132,7 +132,7 @@ describe('a file that cannot be a store', () => {
     const before = readFileSync(temporary.path)
 
     expect(() => openSqliteStore({ path: temporary.path })).toThrow(
-      refused('store-too-new', `${temporary.path} has store version 99, this offpeak knows 1`),
+      refused('store-too-new', `${temporary.path} has store version 99, this offpeak knows 2`),
     )
     expect(readFileSync(temporary.path)).toEqual(before)
   })
