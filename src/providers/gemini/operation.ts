@@ -4,7 +4,7 @@ import { elementTexts, memberText } from '../toolkit/json-text.ts'
 import { RpcStatus, toHttpError } from './rpc-status.ts'
 
 type Maybe<T> = T | null | undefined
-type Int64 = Maybe<number | string>
+type Count = Maybe<number | string>
 
 /** int64 is a string in Google's JSON, and absent when it is zero. */
 const Int64 = z.union([z.number(), z.string()]).nullish().catch(null)
@@ -27,9 +27,9 @@ export interface Operation {
     readonly createTime?: Maybe<string>
     readonly inputConfig?: Maybe<{ readonly fileName?: Maybe<string> }>
     readonly batchStats?: Maybe<{
-      readonly requestCount?: Int64
-      readonly successfulRequestCount?: Int64
-      readonly failedRequestCount?: Int64
+      readonly requestCount?: Count
+      readonly successfulRequestCount?: Count
+      readonly failedRequestCount?: Count
     }>
   }>
 }
