@@ -179,6 +179,8 @@ export interface ProviderAdapter {
   release?(handle: BatchHandle, call: Call): Promise<void>
   /** A refusal in this provider's own error envelope, as JSON text. */
   envelope(problem: Problem): string
+  /** JSON text of an answer as the live endpoint gives it, with nothing in it but its shape: what a dry run answers with. */
+  stub(body: JsonObject, target: Target): string
   /** Tokens of an answer; undefined when it tells none. */
   usage(json: unknown): Usage | undefined
 }

@@ -16,7 +16,7 @@ export function patternInstance(pattern: string): string | undefined {
 const CLASSES: Readonly<Record<string, string>> = { d: '0', D: 'a', w: 'a', W: '-', s: ' ', S: 'a' }
 const ESCAPES: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f', v: '\v', 0: '\0' }
 /** Tried for a class that says what it does not hold. */
-const CANDIDATES = 'a0A-_ .~'
+const CANDIDATES = ['a', '0', 'A', '-', '_', ' ', '.', '~']
 /** A count as high as this is nobody's minimum in earnest. */
 const MOST_REPEATS = 10_000
 
@@ -72,7 +72,7 @@ class Reader {
     }
     if (!isNegated) return first ?? ''
     const expression = new RegExp(`^${this.#pattern.slice(start, this.#at)}$`, 'u')
-    return [...CANDIDATES].find((candidate) => expression.test(candidate)) ?? ''
+    return CANDIDATES.find((candidate) => expression.test(candidate)) ?? ''
   }
 
   #escaped(): string {
@@ -86,7 +86,7 @@ class Reader {
     if (letter === 'p' || letter === 'P') {
       const [property = ''] = /^\{[^}]*\}/.exec(this.#rest()) ?? []
       const expression = new RegExp(`\\${letter}${property}`, 'u')
-      return this.#skip(property.length, [...CANDIDATES].find((candidate) => expression.test(candidate)) ?? '')
+      return this.#skip(property.length, CANDIDATES.find((candidate) => expression.test(candidate)) ?? '')
     }
     return CLASSES[letter] ?? ESCAPES[letter] ?? letter
   }

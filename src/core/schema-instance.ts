@@ -115,12 +115,13 @@ const FORMATS: Readonly<Record<string, string>> = {
 }
 
 function stringInstance(schema: JsonObject, text: string): string {
-  const { format, pattern } = schema
-  const matching = typeof pattern === 'string' ? patternInstance(pattern) : undefined
+  const { format } = schema
+  const pattern = typeof schema['pattern'] === 'string' ? schema['pattern'] : undefined
+  const matching = pattern === undefined ? undefined : patternInstance(pattern)
   const formatted = typeof format === 'string' ? FORMATS[format] : undefined
   // Libraries write a format's own pattern beside it; one that asks for something narrower counts.
-  const isBoth = formatted !== undefined && matching !== undefined && !new RegExp(String(pattern), 'u').test(formatted)
-  if (formatted !== undefined && !isBoth) return formatted
+  const isNarrower = pattern !== undefined && matching !== undefined && !new RegExp(pattern, 'u').test(formatted ?? '')
+  if (formatted !== undefined && !isNarrower) return formatted
   const shortest = numberAt(schema, 'minLength') ?? 0
   if (matching !== undefined && matching.length >= shortest) return matching
   const longest = numberAt(schema, 'maxLength') ?? Infinity

@@ -4,6 +4,7 @@ import type { BatchHandle, BatchProblem, BatchState, Intent } from '../core/batc
 import { NetworkError, ProviderError } from '../core/errors.ts'
 import type { HeaderPair, Json, JsonObject } from '../core/request.ts'
 import { outputRow, typeOf } from './anthropic/rows.ts'
+import { messageStub } from './anthropic/stub.ts'
 import { oneLine } from './toolkit/json-text.ts'
 import { CLOCK_SKEW_MS, findListed, mapPages, toMs, turnPages } from './toolkit/look-up.ts'
 import { askFor, pollFromList } from './toolkit/poll.ts'
@@ -185,6 +186,8 @@ export const anthropic: ProviderAdapter = {
   async cancel({ id }, call) {
     await discard(await call.send({ method: 'POST', path: `${pathOf(id)}/cancel` }))
   },
+
+  stub: messageStub,
 
   envelope({ status, code, message }) {
     const error = { type: typeOf(status), message, details: { error_code: code } }

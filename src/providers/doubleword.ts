@@ -3,6 +3,7 @@ import type { BatchHandle, BatchState, JobResult } from '../core/batch.ts'
 import type { ProviderError } from '../core/errors.ts'
 import type { JsonObject } from '../core/request.ts'
 import { anthropic } from './anthropic.ts'
+import { messageStub } from './anthropic/stub.ts'
 import { readFailure } from './doubleword/failures.ts'
 import { bearer } from './toolkit/bearer.ts'
 import { deleteInput, uploadFile } from './toolkit/files.ts'
@@ -15,6 +16,7 @@ import { inputLine, outputRow } from './toolkit/openai-rows.ts'
 import { askFor, pollFromList } from './toolkit/poll.ts'
 import { readLines } from './toolkit/read-lines.ts'
 import { discard, postJson, readReply } from './toolkit/replies.ts'
+import { openaiStub } from './toolkit/stub-openai.ts'
 import { readUsage } from './toolkit/usage.ts'
 
 /*
@@ -131,6 +133,7 @@ export const doubleword: ProviderAdapter = {
 
   release: deleteInput,
   envelope: openaiEnvelope,
+  stub: (body, target) => (target.endpoint === '/v1/messages' ? messageStub(body) : openaiStub(body, target)),
   usage: (json) => (isMessage(json) ? anthropic.usage(json) : readUsage(json)),
 }
 

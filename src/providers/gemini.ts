@@ -19,6 +19,7 @@ import { readRefusal } from './gemini/refusal.ts'
 import { createRowReader, fileRow, inlineRow, partRows } from './gemini/rows.ts'
 import { ownErrorBody } from './gemini/rpc-status.ts'
 import { type JsonSchemaSetting, withResponseSchema } from './gemini/structured-output.ts'
+import { geminiStub } from './gemini/stub.ts'
 import { readUsage } from './gemini/usage.ts'
 import { turnPages } from './toolkit/look-up.ts'
 import { askFor, pollEach } from './toolkit/poll.ts'
@@ -195,6 +196,8 @@ function createGemini(jsonSchema: JsonSchemaSetting): ProviderAdapter {
     },
 
     envelope: ({ status, code, message }) => ownErrorBody(status, code, message),
+
+    stub: geminiStub,
 
     usage: readUsage,
   }

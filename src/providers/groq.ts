@@ -11,6 +11,7 @@ import { inputLine, outputRow } from './toolkit/openai-rows.ts'
 import { askFor, isNotOffered, pollEach } from './toolkit/poll.ts'
 import { readLines } from './toolkit/read-lines.ts'
 import { discard, postJson, readReply } from './toolkit/replies.ts'
+import { openaiStub } from './toolkit/stub-openai.ts'
 import { readUsage } from './toolkit/usage.ts'
 
 /*
@@ -129,6 +130,7 @@ export const groq: ProviderAdapter = {
 
   release: deleteInput,
   envelope: openaiEnvelope,
+  stub: openaiStub,
   usage: readUsage,
 }
 

@@ -3,6 +3,7 @@ import type { Call, ProviderAdapter, Refusal, TaggedBatch } from '../core/adapte
 import type { BatchHandle, BatchState, JobResult } from '../core/batch.ts'
 import type { HeaderPair } from '../core/request.ts'
 import { outputRow } from './mistral/rows.ts'
+import { mistralStub } from './mistral/stub.ts'
 import { deleteInput, readFiles, uploadFile } from './toolkit/files.ts'
 import { oneLine } from './toolkit/json-text.ts'
 import { CLOCK_SKEW_MS, findListed, mapPages, turnPages } from './toolkit/look-up.ts'
@@ -171,6 +172,8 @@ export const mistral: ProviderAdapter = {
   },
 
   release: deleteInput,
+
+  stub: mistralStub,
 
   envelope({ code, message, param }) {
     return JSON.stringify({ object: 'error', message, type: 'batch_error', param: param ?? null, code })

@@ -8,6 +8,7 @@ import { LIST_LIMIT, listPages } from './toolkit/openai-list.ts'
 import { inputLine, outputRow } from './toolkit/openai-rows.ts'
 import { askFor, pollFromList } from './toolkit/poll.ts'
 import { discard, postJson, readReply } from './toolkit/replies.ts'
+import { openaiStub } from './toolkit/stub-openai.ts'
 import { readUsage } from './toolkit/usage.ts'
 
 /*
@@ -131,5 +132,6 @@ export const openai: ProviderAdapter = {
 
   release: deleteInput,
   envelope: openaiEnvelope,
+  stub: openaiStub,
   usage: readUsage,
 }

@@ -10,6 +10,7 @@ import { openaiEnvelope } from './toolkit/openai-envelope.ts'
 import { outputRow } from './toolkit/openai-rows.ts'
 import { askFor, pollFromList } from './toolkit/poll.ts'
 import { discard, postJson, readReply } from './toolkit/replies.ts'
+import { openaiStub } from './toolkit/stub-openai.ts'
 import { readUsage } from './toolkit/usage.ts'
 
 /*
@@ -150,6 +151,7 @@ export const together: ProviderAdapter = {
 
   release: deleteInput,
   envelope: openaiEnvelope,
+  stub: openaiStub,
   usage: readUsage,
 }
 

@@ -10,6 +10,7 @@ import { findListed, mapPages, toMs, turnPages } from './toolkit/look-up.ts'
 import { problemIn } from './toolkit/named-line.ts'
 import { askFor, pollFromList } from './toolkit/poll.ts'
 import { discard, postJson, readReply, readReplyText } from './toolkit/replies.ts'
+import { openaiStub } from './toolkit/stub-openai.ts'
 import { readUsage } from './toolkit/usage.ts'
 import { envelope } from './xai/envelope.ts'
 import { line, toResult } from './xai/rows.ts'
@@ -191,6 +192,7 @@ export const xai: ProviderAdapter = {
 
   release: deleteInput,
   envelope,
+  stub: openaiStub,
   usage: usageOf,
 }
 
