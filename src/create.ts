@@ -77,7 +77,7 @@ export function createScope(options: BatchifyOptions, atDeferral: AtDeferral = '
 
 function assemble(config: Config, store: Store, atDeferral: AtDeferral): OpenedScope {
   const clock = systemClock
-  const progress = createProgress(clock.now())
+  const progress = createProgress(clock.now(), (provider, model) => store.durations(provider, model))
   const ledger = createLedger()
   const display = createDisplay({
     mode: config.display,
@@ -86,7 +86,7 @@ function assemble(config: Config, store: Store, atDeferral: AtDeferral): OpenedS
     clock,
     beside: [process.stdout],
     progress,
-    savedUsd: () => ledger.cost().savedUsd,
+    cost: () => ledger.cost(),
   })
   const emitter = createEmitter()
   const quietly = config.display === 'off' ? warnOnce() : undefined

@@ -12,6 +12,13 @@ export interface RequestCounts {
   passedThrough: number
 }
 
+/** How much longer something takes, going by earlier batches of the same provider and model. */
+export interface TimeLeft {
+  fromMs: number
+  /** Absent when nobody can say: it takes that long at least. */
+  toMs?: number
+}
+
 /** One batch, as far as anybody knows. */
 export interface BatchSnapshot {
   /** The provider's id, or the intent's tag until there is one. */
@@ -26,10 +33,12 @@ export interface BatchSnapshot {
   /** Never goes down. Zero as long as `countsKnown` is false. */
   completed: number
   failed: number
-  /** False until the provider has reported counts: the two above then say nothing. */
+  /** False until the provider has reported counts or given rows: the two above then say nothing. */
   countsKnown: boolean
-  /** Since it was claimed; stands still once it has ended. */
+  /** Since it was claimed, or, by an earlier run, submitted; stands still once it has ended. */
   ageMs: number
+  /** Absent when it cannot be told: too few earlier batches are known, or all of them were faster. */
+  left?: TimeLeft
 }
 
 /** Progress of a scope as plain data, at one moment. */
@@ -37,4 +46,6 @@ export interface Snapshot {
   requests: RequestCounts
   batches: readonly BatchSnapshot[]
   elapsedMs: number
+  /** Until everything asked for so far is answered. Absent when it cannot be told, and when nothing is awaited. */
+  left?: TimeLeft
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { OffpeakEvent } from '../core/events.ts'
-import type { Report } from '../core/report.ts'
+import type { Cost, Report } from '../core/report.ts'
 import { chooseLook, chooseMode, type DisplayMode, type Environment } from './display-mode.ts'
 import { createOutput, type OutputStream } from './output.ts'
 import { createLog } from './plain.ts'
@@ -23,8 +23,10 @@ export interface DisplayOptions {
   readonly beside?: readonly OutputStream[]
   /** Somebody else's reducer to look at. Without it the display keeps its own. */
   readonly progress?: Progress
-  /** Saved so far; undefined while nothing could be priced. */
-  readonly savedUsd?: () => number | undefined
+  /** What has been answered so far cost and saved. */
+  readonly cost?: () => Cost
+  /** Commands that show more, for the end. */
+  readonly more?: readonly string[]
 }
 
 /** Shows one scope. Never throws, whatever becomes of its stream. */
@@ -43,6 +45,7 @@ interface Surface {
   close(lastWords: readonly string[]): void
 }
 
+const NO_COST = (): Cost => ({ unpricedRequests: 0 })
 const SILENCE: Display = { handle() {}, warn() {}, close() {} }
 
 /** A live block, log lines or nothing. */
@@ -80,7 +83,7 @@ export function createDisplay(options: DisplayOptions): Display {
       if (closed) return
       closed = true
       const elapsedMs = clock.now() - progress.startedAt
-      const extras = { elapsedMs, passedThrough: progress.passedThrough }
+      const extras = { elapsedMs, passedThrough: progress.passedThrough, more: options.more ?? [] }
       surface.close(report && report.requests.total > 0 ? renderSummary(report, extras, look) : [])
     },
   }
@@ -90,7 +93,7 @@ export function createDisplay(options: DisplayOptions): Display {
 const MAX_WARNINGS = 30
 
 function liveSurface(options: DisplayOptions, progress: Progress, look: Look): Surface {
-  const { clock, savedUsd } = options
+  const { clock, cost = NO_COST } = options
   const terminal = terminalFor(
     options.stream,
     clock,
@@ -101,7 +104,7 @@ function liveSurface(options: DisplayOptions, progress: Progress, look: Look): S
     const now = clock.now()
     const snapshot = toSnapshot(progress, now)
     if (snapshot.requests.total === 0 && snapshot.batches.length === 0) return []
-    const extras = { savedUsd: savedUsd?.(), troubles: openTroubles(progress.troubles, now), now }
+    const extras = { cost: cost(), troubles: openTroubles(progress.troubles, now), now }
     return renderBlock(snapshot, extras, { ...look, width: columns, height: rows })
   })
 
@@ -109,9 +112,9 @@ function liveSurface(options: DisplayOptions, progress: Progress, look: Look): S
 }
 
 function logSurface(options: DisplayOptions, progress: Progress, look: Look): Surface {
-  const { stream, clock } = options
+  const { stream, clock, cost = NO_COST } = options
   const output = createOutput(stream)
-  const log = createLog(output, clock, look, () => toSnapshot(progress, clock.now()))
+  const log = createLog(output, clock, look, { snapshot: () => toSnapshot(progress, clock.now()), cost })
 
   return {
     handle: (event) => log.handle(event),

@@ -1,3 +1,5 @@
+import type { TimeLeft } from '../core/snapshot.ts'
+
 /** `48s`, `1m 12s`, `2h 05m`, `3d 04h`: two units at most, so that a day-long run stays short. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000))
@@ -11,6 +13,39 @@ export function formatDuration(ms: number): string {
 
 function two(value: number): string {
   return String(value).padStart(2, '0')
+}
+
+/** `4–12m left`, `40s–3m left`, `up to 5m left`, `2h or more left`: no finer than anybody knows. */
+export function formatTimeLeft({ fromMs, toMs }: TimeLeft, to: string): string {
+  const from = roughly(fromMs, Math.floor)
+  if (toMs === undefined) return `${from.text} or more left`
+  const until = roughly(toMs, Math.ceil)
+  if (from.count === 0) return `up to ${until.text} left`
+  if (from.text === until.text) return `about ${until.text} left`
+  return `${from.unit === until.unit ? from.count : from.text}${to}${until.text} left`
+}
+
+interface Rough {
+  readonly count: number
+  readonly unit: 's' | 'm' | 'h' | 'd'
+  readonly text: string
+}
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+
+/** In one unit, and seconds by fives: a guess that ticks looks like a promise. */
+function roughly(ms: number, round: (value: number) => number): Rough {
+  const seconds = round(ms / 5000) * 5
+  if (seconds < 60) return rough(seconds, 's')
+  const minutes = round(ms / MINUTE_MS)
+  if (minutes < 100) return rough(minutes, 'm')
+  const hours = round(ms / HOUR_MS)
+  return hours < 48 ? rough(hours, 'h') : rough(round(ms / (24 * HOUR_MS)), 'd')
+}
+
+function rough(count: number, unit: Rough['unit']): Rough {
+  return { count, unit, text: `${count}${unit}` }
 }
 
 /** 12:03, on this machine's clock. */

@@ -1,29 +1,36 @@
 import type { Clock } from '../core/clock.ts'
 import type { OffpeakEvent } from '../core/events.ts'
-import type { RequestCounts, Snapshot } from '../core/snapshot.ts'
-import { formatCount, formatDuration, formatPlural } from './format.ts'
-import { type Look, paint } from './style.ts'
+import type { Cost } from '../core/report.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import { formatCount, formatDuration, formatPlural, formatTimeLeft } from './format.ts'
+import { savedText } from './money.ts'
+import { glyphs, type Look, paint } from './style.ts'
 import type { Output } from './output.ts'
 import { troubleText } from './render.ts'
 import { printable } from './width.ts'
 
 const HEARTBEAT_MS = 30_000
 
-/** Progress for a log: a line when a batch changes its state, and one every 30 seconds as long as something is awaited. */
+/** Progress for a log: a line when a batch changes its state, and every 30 seconds one that says how far everything is. */
 export interface Log {
   handle(event: OffpeakEvent): void
   print(lines: readonly string[]): void
   close(): void
 }
 
-export function createLog(output: Output, clock: Clock, look: Look, snapshot: () => Snapshot): Log {
+/** What the log asks for when it says how far everything is. */
+export interface Sources {
+  snapshot(): Snapshot
+  cost(): Cost
+}
+
+export function createLog(output: Output, clock: Clock, look: Look, sources: Sources): Log {
   const states = new Map<string, string>()
   const unreachable = new Map<string, number>()
   let cancelTimer: (() => void) | undefined
 
   function print(lines: readonly string[]): void {
     output.write(lines.map((line) => `${line}\n`).join(''))
-    rest()
   }
 
   function say(text: string): void {
@@ -31,14 +38,13 @@ export function createLog(output: Output, clock: Clock, look: Look, snapshot: ()
   }
 
   function rest(): void {
-    cancelTimer?.()
     cancelTimer = output.alive ? clock.after(HEARTBEAT_MS, beat) : undefined
   }
 
   function beat(): void {
-    const { requests, elapsedMs } = snapshot()
-    if (requests.queued + requests.running > 0) say(heartbeatText(requests, elapsedMs))
-    else rest()
+    const now = sources.snapshot()
+    if (now.requests.queued + now.requests.running > 0) say(heartbeatText(now, sources.cost(), look))
+    rest()
   }
 
   rest()
@@ -65,7 +71,7 @@ export function createLog(output: Output, clock: Clock, look: Look, snapshot: ()
   }
 }
 
-function heartbeatText(requests: RequestCounts, elapsedMs: number): string {
+function heartbeatText({ requests, elapsedMs, left }: Snapshot, cost: Cost, look: Look): string {
   const { queued, running, completed, failed, cached } = requests
   const counts = [
     `${formatCount(queued)} queued`,
@@ -74,7 +80,8 @@ function heartbeatText(requests: RequestCounts, elapsedMs: number): string {
     `${formatCount(failed)} failed`,
     ...(cached > 0 ? [`${formatCount(cached)} from the store`] : []),
   ]
-  return `${formatDuration(elapsedMs)}: ${counts.join(', ')}`
+  const parts = [counts.join(', '), left ? formatTimeLeft(left, glyphs(look).to) : '', savedText(cost, 'long')]
+  return `${formatDuration(elapsedMs)}: ${parts.filter((part) => part !== '').join('; ')}`
 }
 
 type BatchEvent = Extract<OffpeakEvent, { type: `batch-${string}` }>

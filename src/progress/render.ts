@@ -1,14 +1,16 @@
-import type { BatchSnapshot, RequestCounts, Snapshot } from '../core/snapshot.ts'
+import type { Cost } from '../core/report.ts'
+import type { BatchSnapshot, RequestCounts, Snapshot, TimeLeft } from '../core/snapshot.ts'
 import { fitLine, fitPieces, lineWidth, type Piece } from './fit.ts'
-import { formatCount, formatDuration, formatPlural, formatTimeOfDay, formatUsd } from './format.ts'
+import { formatCount, formatDuration, formatPlural, formatTimeLeft, formatTimeOfDay } from './format.ts'
+import { savedText } from './money.ts'
 import { type Glyphs, glyphs, type Look, paint } from './style.ts'
 import { isBusy, NO_ROOM, type Trouble } from './troubles.ts'
 import { padEnd, padStart, printable, textWidth, truncate } from './width.ts'
 
 /** What the block shows beside the snapshot. */
 export interface Extras {
-  /** Saved so far; undefined as long as nothing could be priced. */
-  readonly savedUsd: number | undefined
+  /** Of what has been answered so far. */
+  readonly cost: Cost
   readonly troubles: readonly Trouble[]
   readonly now: number
 }
@@ -25,6 +27,8 @@ const MAX_TROUBLES = 3
 const MAX_BAR = 30
 const MIN_BAR = 6
 const BATCH_BAR = 16
+/** The rank of the word that is left of the bar. */
+const HEADING = 4
 
 /** The live block: no line is wider than the frame, and there are no more of them than it has room for. */
 export function renderBlock(snapshot: Snapshot, extras: Extras, frame: Frame): string[] {
@@ -48,16 +52,22 @@ function totalsLine(snapshot: Snapshot, extras: Extras, frame: Frame): string {
   const total = batchedTotal(requests)
   const settled = settledCount(requests)
   const gap = '  '
-  const pieces: Piece[] = [
-    { text: 'offpeak', tone: 'strong', rank: 3 },
-    { text: `${formatCount(settled)}/${formatCount(total)}`, tone: 'plain', rank: 0 },
-    { text: formatDuration(snapshot.elapsedMs), tone: 'quiet', rank: 1 },
-    { text: extras.savedUsd === undefined ? '' : `saved ${formatUsd(extras.savedUsd)}`, tone: 'good', rank: 2 },
-  ]
-  const kept = fitPieces(pieces, gap, frame.width - MIN_BAR - gap.length)
+  const room = frame.width - MIN_BAR - gap.length
+  const pieces = (length: 'long' | 'short'): Piece[] => {
+    const all: Piece[] = [
+      { text: 'offpeak', tone: 'strong', rank: HEADING },
+      { text: `${formatCount(settled)}/${formatCount(total)}`, tone: 'plain', rank: 0 },
+      { text: formatDuration(snapshot.elapsedMs), tone: 'quiet', rank: 2 },
+      { text: snapshot.left ? formatTimeLeft(snapshot.left, glyphs(frame).to) : '', tone: 'quiet', rank: 1 },
+      { text: savedText(extras.cost, length), tone: extras.cost.savedUsd === undefined ? 'note' : 'good', rank: 3 },
+    ]
+    return all.filter((piece) => piece.text !== '')
+  }
+  const long = pieces('long')
+  const kept = lineWidth(long, gap) <= room ? long : fitPieces(pieces('short'), gap, room)
   const barWidth = Math.min(MAX_BAR, frame.width - lineWidth(kept, gap) - gap.length)
-  const before = kept.filter((piece) => piece.rank === 3)
-  const after = kept.filter((piece) => piece.rank !== 3)
+  const before = kept.filter((piece) => piece.rank === HEADING)
+  const after = kept.filter((piece) => piece.rank !== HEADING)
   const options = { separator: gap, look: frame, ellipsis: glyphs(frame).ellipsis }
   if (barWidth < MIN_BAR) return fitLine(kept, { ...options, width: frame.width })
   return [
@@ -118,6 +128,8 @@ interface Row {
   readonly age: string
   readonly state: string
   readonly failed: number
+  readonly remark: string
+  readonly left: TimeLeft | undefined
 }
 
 function batchLines(batches: readonly BatchSnapshot[], room: number, frame: Frame): string[] {
@@ -130,9 +142,15 @@ function batchLines(batches: readonly BatchSnapshot[], room: number, frame: Fram
   return table(rows, frame)
 }
 
+/** Words that say no more than the bar does. */
+const ORDINARY = new Set(['in progress', 'running'])
+/** There is nothing to count yet. Later on some providers count nothing before the end: no bar, and the reader is told why. */
+const WITHOUT_COUNTS = new Set(['submitting', 'submitted', 'validating'])
+
 function batchRow(batch: BatchSnapshot): Row {
   const endpoint = batch.endpoint.replace(/^\/?(v\d+\/)?/, '')
   const done = batch.completed + batch.failed
+  const state = printable(batch.state.replaceAll('_', ' '))
   return {
     name: printable(`${batch.model} ${endpoint}`),
     done,
@@ -140,8 +158,10 @@ function batchRow(batch: BatchSnapshot): Row {
     countsKnown: batch.countsKnown,
     counts: batch.countsKnown ? `${formatCount(done)}/${formatCount(batch.total)}` : formatCount(batch.total),
     age: formatDuration(batch.ageMs),
-    state: printable(batch.state.replaceAll('_', ' ')),
+    state,
     failed: batch.failed,
+    remark: batch.countsKnown ? (ORDINARY.has(state) ? '' : state) : WITHOUT_COUNTS.has(state) ? '' : 'no counts yet',
+    left: batch.left,
   }
 }
 
@@ -160,11 +180,10 @@ function restRow(rest: readonly BatchSnapshot[]): Row {
     age: '',
     state: 'running',
     failed,
+    remark: '',
+    left: undefined,
   }
 }
-
-/** Words that say no more than the bar does. */
-const ORDINARY = new Set(['in progress', 'running'])
 
 /**
  * Columns are as wide as their widest cell. A narrow frame loses the remarks, then the middle column (a bar, or the state where
@@ -205,7 +224,8 @@ function middle(row: Row, width: number, frame: Frame): string {
 function remarks(row: Row, room: number, frame: Frame): string {
   const pieces: Piece[] = [
     { text: row.failed > 0 ? `${formatCount(row.failed)} failed` : '', tone: 'bad', rank: 1 },
-    { text: row.countsKnown && !ORDINARY.has(row.state) ? row.state : '', tone: 'quiet', rank: 2 },
+    { text: row.remark, tone: 'quiet', rank: 3 },
+    { text: row.left ? formatTimeLeft(row.left, glyphs(frame).to) : '', tone: 'quiet', rank: 2 },
   ]
   const kept = fitPieces(pieces, '  ', room).filter((piece) => textWidth(piece.text) <= room)
   return kept.map((piece) => `  ${paint(piece.text, piece.tone, frame)}`).join('')

@@ -3,9 +3,11 @@ import type { EventOf, OffpeakEvent } from '../core/events.ts'
 import type { Cost, Report } from '../core/report.ts'
 import type { JobId } from '../core/job.ts'
 import type { PassReason } from '../core/request.ts'
-import type { RequestCounts, Snapshot } from '../core/snapshot.ts'
+import type { BatchSnapshot, RequestCounts, Snapshot } from '../core/snapshot.ts'
+import { createDurations, type Durations, type History, NO_HISTORY } from './durations.ts'
 import { type Failures, failureTallies, tallyFailure } from './failures.ts'
 import { createJobSet, type JobSet, PENDING, SETTLED, UNSEEN } from './job-set.ts'
+import { leftOfAll, leftOfBatch, type Underway } from './time-left.ts'
 import { clearTrouble, isBusy, NO_ROOM, noteNoRoom, noteTrouble, type Troubles } from './troubles.ts'
 
 /** One intent and its batch. */
@@ -19,6 +21,13 @@ interface BatchProgress {
   state: string
   /** undefined while the provider reports none. */
   counts: BatchCounts | undefined
+  /** Rows that have been read and settled, which may be more than the provider has counted. */
+  answered: number
+  refused: number
+  /** undefined until the provider has it. */
+  submittedAt: number | undefined
+  /** It was submitted by this run, so that its end is seen when it comes. */
+  watched: boolean
   endedAt: number | undefined
   /** Its jobs count as running, and not as queued any more. */
   claimed: boolean
@@ -44,9 +53,13 @@ export interface Progress {
   readonly troubles: Troubles
   /** By intent, in order of appearance. */
   readonly batches: Map<string, BatchProgress>
+  /** The same, by the provider's id. */
+  readonly byId: Map<string, BatchProgress>
+  readonly durations: Durations
 }
 
-export function createProgress(startedAt: number): Progress {
+/** `history` knows how long batches of earlier runs took. */
+export function createProgress(startedAt: number, history: History = NO_HISTORY): Progress {
   return {
     startedAt,
     jobs: createJobSet(),
@@ -62,6 +75,8 @@ export function createProgress(startedAt: number): Progress {
     failures: new Map(),
     troubles: new Map(),
     batches: new Map(),
+    byId: new Map(),
+    durations: createDurations(history),
   }
 }
 
@@ -120,6 +135,7 @@ function waitFor(progress: Progress, job: JobId): boolean {
 function settle(progress: Progress, event: EventOf<'request-settled'>): void {
   const mark = progress.jobs.get(event.job)
   if (mark === SETTLED) return
+  countRow(progress, event)
   // A job of an earlier run that nobody has asked for again in this one.
   if (mark === UNSEEN) return
   progress.jobs.set(event.job, SETTLED)
@@ -135,6 +151,14 @@ function settle(progress: Progress, event: EventOf<'request-settled'>): void {
     progress.failed += 1
     tallyFailure(progress.failures, event)
   }
+}
+
+/** Some providers give rows while the batch runs: whoever asked for them has the answer before any count says so. */
+function countRow(progress: Progress, event: EventOf<'request-settled'>): void {
+  const batch = event.batch === undefined ? undefined : progress.byId.get(event.batch)
+  if (!batch) return
+  if (event.status < 400) batch.answered += 1
+  else batch.refused += 1
 }
 
 /** Answered from the store, at once or, for a job that another process settled, after a wait. */
@@ -161,18 +185,26 @@ function batchOf(progress: Progress, event: BatchEvent): BatchProgress {
       provider: event.provider,
       endpoint: event.endpoint,
       model: event.model,
-      startedAt: event.at,
+      startedAt: event.submittedAt ?? event.at,
       id: undefined,
       jobs: event.jobs,
       state: 'running',
       counts: undefined,
+      answered: 0,
+      refused: 0,
+      submittedAt: undefined,
+      watched: false,
       endedAt: undefined,
       claimed: event.type !== 'batch-submitting',
       absent: false,
     }
     progress.batches.set(event.intent, batch)
   }
-  batch.id = event.id ?? batch.id
+  if (event.id !== undefined && event.id !== batch.id) {
+    batch.id = event.id
+    progress.byId.set(event.id, batch)
+  }
+  batch.submittedAt = event.submittedAt ?? batch.submittedAt
   batch.jobs = event.jobs
   if (event.counts) batch.counts = advance(batch.counts, event.counts)
   return batch
@@ -204,6 +236,8 @@ function reduceBatch(progress: Progress, event: Exclude<BatchEvent, { type: 'row
     case 'batch-submitted':
       batch.state = 'submitted'
       batch.absent = false
+      batch.submittedAt ??= event.at
+      batch.watched = true
       clearTrouble(progress.troubles, event.provider, 'upload', 'create', 'find', NO_ROOM)
       return
     case 'batch-progress':
@@ -222,6 +256,7 @@ function reduceBatch(progress: Progress, event: Exclude<BatchEvent, { type: 'row
         failed: event.failed,
       })
       end(batch, event.status, event.at)
+      learn(progress, batch, event.at)
       clearTrouble(progress.troubles, event.provider, 'poll', 'results')
       return
     case 'batch-failed':
@@ -241,6 +276,11 @@ function end(batch: BatchProgress, state: string, at: number): void {
   batch.endedAt = at
 }
 
+/** What an earlier run submitted may have ended long before anybody looked: it tells nothing. */
+function learn({ durations }: Progress, { provider, model, submittedAt, watched }: BatchProgress, at: number): void {
+  if (watched && submittedAt !== undefined) durations.add(provider, model, Math.max(0, at - submittedAt))
+}
+
 function requestCounts(progress: Progress): RequestCounts {
   const { pending, cached, completed, failed, passed } = progress
   const running = Math.min(progress.running, pending)
@@ -257,25 +297,53 @@ function requestCounts(progress: Progress): RequestCounts {
 
 /** Progress as plain data. */
 export function toSnapshot(progress: Progress, now: number): Snapshot {
-  const batches: Snapshot['batches'][number][] = []
+  const requests = requestCounts(progress)
+  const batches: BatchSnapshot[] = []
+  const open: Underway[] = []
+  let jobsInOpen = 0
   for (const [intent, batch] of progress.batches) {
     if (batch.absent) continue
-    batches.push({
-      id: batch.id ?? intent,
-      provider: batch.provider,
-      endpoint: batch.endpoint,
-      model: batch.model,
-      state: batch.state,
-      ended: batch.endedAt !== undefined,
-      // While it validates, a provider may report a total of zero.
-      total: Math.max(batch.jobs, batch.counts?.total ?? 0),
-      completed: batch.counts?.completed ?? 0,
-      failed: batch.counts?.failed ?? 0,
-      countsKnown: batch.counts !== undefined,
-      ageMs: Math.max(0, (batch.endedAt ?? now) - batch.startedAt),
-    })
+    if (batch.endedAt !== undefined) {
+      batches.push(batchSnapshot(intent, batch, now))
+      continue
+    }
+    const underway = underwayOf(progress, batch, now)
+    const left = leftOfBatch(underway)
+    open.push(underway)
+    jobsInOpen += batch.jobs
+    batches.push({ ...batchSnapshot(intent, batch, now), ...(left ? { left } : {}) })
   }
-  return { requests: requestCounts(progress), batches, elapsedMs: Math.max(0, now - progress.startedAt) }
+  // What is in no batch yet, or in one that another process looks after.
+  const moreToCome = requests.queued > 0 || requests.running > jobsInOpen
+  const left = requests.queued + requests.running > 0 ? leftOfAll(open, moreToCome) : undefined
+  const elapsedMs = Math.max(0, now - progress.startedAt)
+  return { requests, batches, elapsedMs, ...(left ? { left } : {}) }
+}
+
+function underwayOf({ durations }: Progress, batch: BatchProgress, now: number): Underway {
+  const { provider, model, submittedAt = now } = batch
+  return { ageMs: Math.max(0, now - submittedAt), durations: durations.of(provider, model) }
+}
+
+function batchSnapshot(intent: string, batch: BatchProgress, now: number): BatchSnapshot {
+  const { id = intent, provider, endpoint, model, state, counts, answered, refused } = batch
+  // While it validates, a provider may report a total of zero.
+  const total = Math.max(batch.jobs, counts?.total ?? 0)
+  const completed = Math.min(total, Math.max(answered, counts?.completed ?? 0))
+  return {
+    id,
+    provider,
+    endpoint,
+    model,
+    state,
+    ended: batch.endedAt !== undefined,
+    total,
+    completed,
+    // A provider may count as completed what turns out to be a failure.
+    failed: Math.min(total - completed, Math.max(refused, counts?.failed ?? 0)),
+    countsKnown: counts !== undefined || answered + refused > 0,
+    ageMs: Math.max(0, (batch.endedAt ?? now) - batch.startedAt),
+  }
 }
 
 /** What was done; the sums of money come from whoever keeps the ledger. */

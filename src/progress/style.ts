@@ -23,10 +23,12 @@ export interface Glyphs {
   readonly ellipsis: string
   readonly warning: string
   readonly times: string
+  /** Between the ends of a range. */
+  readonly to: string
 }
 
-const UNICODE: Glyphs = { full: '━', empty: '─', separator: ' · ', ellipsis: '…', warning: '▲', times: '×' }
-const ASCII: Glyphs = { full: '#', empty: '-', separator: ', ', ellipsis: '~', warning: '!', times: 'x' }
+const UNICODE: Glyphs = { full: '━', empty: '─', separator: ' · ', ellipsis: '…', warning: '▲', times: '×', to: '–' }
+const ASCII: Glyphs = { full: '#', empty: '-', separator: ', ', ellipsis: '~', warning: '!', times: 'x', to: '-' }
 
 export function glyphs(look: Look): Glyphs {
   return look.unicode ? UNICODE : ASCII

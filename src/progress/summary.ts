@@ -7,6 +7,8 @@ import { printable } from './width.ts'
 export interface SummaryExtras {
   readonly elapsedMs: number
   readonly passedThrough: ReadonlyMap<PassReason, number>
+  /** Commands that show more. */
+  readonly more: readonly string[]
 }
 
 const MAX_FAILURES = 5
@@ -42,6 +44,10 @@ export function renderSummary(report: Report, extras: SummaryExtras, look: Look)
   if (unnamed > 0)
     lines.push(`  ${paint(`and ${formatPlural(unnamed, 'other reason', 'other reasons')}`, 'quiet', look)}`)
   if (extras.passedThrough.size > 0) lines.push(`  ${paint(passedText(extras.passedThrough), 'note', look)}`)
+  // A run answered from the store has nothing more to show.
+  if (extras.more.length > 0 && (report.batches > 0 || requests.failed > 0)) {
+    lines.push(`  ${paint(`more: ${extras.more.join(glyph.separator)}`, 'quiet', look)}`)
+  }
   return lines
 }
 

@@ -296,7 +296,7 @@ describe('live', () => {
   test('shows what was saved so far, and what a shared reducer knows', () => {
     const clock = manualClock()
     const progress = createProgress(clock.now())
-    const { screen, display } = scene({ clock, progress, savedUsd: () => 0.42 })
+    const { screen, display } = scene({ clock, progress, cost: () => ({ savedUsd: 0.42, unpricedRequests: 0 }) })
     const event = fact('request-queued')
 
     reduce(progress, event)
@@ -378,22 +378,42 @@ describe('the log', () => {
     ])
   })
 
-  test('says where things are every 30 seconds without other news, as long as something is awaited', () => {
+  test('says how far everything is every 30 seconds, other news or not, as long as something is awaited', () => {
     const { screen, clock, display } = scene({ screen: pipe() })
     display.handle(fact('request-queued'))
 
     clock.advance(29_000)
     display.handle(fact('batch-submitting', { jobs: 1 }))
-    clock.advance(29_999)
-    expect(screen.lines).toHaveLength(1)
-    clock.advance(30_001)
+    clock.advance(31_000)
     display.handle(fact('request-settled'))
     clock.advance(90_000)
 
-    expect(screen.lines.slice(1)).toEqual([
-      'offpeak  59s: 0 queued, 1 running, 0 done, 0 failed',
-      'offpeak  1m 29s: 0 queued, 1 running, 0 done, 0 failed',
+    expect(screen.lines).toEqual([
+      'offpeak  batch tag1: submitting, 1 request to openai gpt-5-mini /v1/responses',
+      'offpeak  30s: 0 queued, 1 running, 0 done, 0 failed',
+      'offpeak  1m 00s: 0 queued, 1 running, 0 done, 0 failed',
     ])
+  })
+
+  test('says what was saved and how long it may still take', () => {
+    const clock = manualClock()
+    const progress = createProgress(clock.now(), () => [60_000, 120_000, 180_000])
+    const cost = (): { savedUsd: number; liveCostUsd: number; unpricedRequests: number } => ({
+      savedUsd: 0.42,
+      liveCostUsd: 0.84,
+      unpricedRequests: 0,
+    })
+    const { screen, display } = scene({ screen: pipe(), clock, progress, cost })
+    for (const event of [fact('request-queued'), fact('batch-submitting', { jobs: 1 }), fact('batch-submitted')]) {
+      reduce(progress, event)
+      display.handle(event)
+    }
+
+    clock.advance(30_000)
+
+    expect(screen.lines.at(-1)).toBe(
+      'offpeak  30s: 0 queued, 1 running, 0 done, 0 failed; 30s–3m left; saved $0.42 of $0.84',
+    )
   })
 
   test('has one line per outage, not one per attempt', () => {

@@ -55,7 +55,8 @@ const BUSY_SNAPSHOT: Snapshot = {
   elapsedMs: 72_000,
 }
 
-const CALM: Extras = { savedUsd: undefined, troubles: [], now: NOON }
+const CALM: Extras = { cost: { unpricedRequests: 0 }, troubles: [], now: NOON }
+const SAVED: Partial<Extras> = { cost: { costUsd: 0.42, liveCostUsd: 0.84, savedUsd: 0.42, unpricedRequests: 0 } }
 
 function block(snapshot: Snapshot, frame: Partial<Frame> = {}, extras: Partial<Extras> = {}): string[] {
   return renderBlock(
@@ -67,8 +68,8 @@ function block(snapshot: Snapshot, frame: Partial<Frame> = {}, extras: Partial<E
 
 describe('the live block', () => {
   test('says how far everything is, and every open batch on a line of its own', () => {
-    expect(block(BUSY_SNAPSHOT, {}, { savedUsd: 0.42, troubles: [trouble()] })).toEqual([
-      'offpeak  ━━━━━━━━━━━━━━━━━━━───────────  136/212  1m 12s  saved $0.42',
+    expect(block(BUSY_SNAPSHOT, {}, { ...SAVED, troubles: [trouble()] })).toEqual([
+      'offpeak  ━━━━━━━━━━━━━━━━━━━───────────  136/212  1m 12s  saved $0.42 of $0.84',
       '  6 queued · 70 running · 120 done · 4 failed · 3 at full price',
       '  gpt-5-mini responses         ━━━━━━━━────────  50/100     48s',
       '  gpt-5-mini chat/completions  ━━━━━━━━━━━─────  72/100  1m 12s  2 failed',
@@ -88,6 +89,47 @@ describe('the live block', () => {
     ])
   })
 
+  test('says how long it may still take, as a range, of everything and of each batch', () => {
+    const batches = [
+      batch({ left: { fromMs: 200_000, toMs: 700_000 } }),
+      batch({ model: 'o3', countsKnown: false, completed: 0, left: { fromMs: 0, toMs: 7_000_000 } }),
+    ]
+
+    expect(block({ ...BUSY_SNAPSHOT, batches, left: { fromMs: 200_000, toMs: 7_000_000 } }, {}, SAVED)).toEqual([
+      'offpeak  ━━━━━━━━━━━━────────  136/212  1m 12s  3m–2h left  saved $0.42 of $0.84',
+      '  6 queued · 70 running · 120 done · 4 failed · 3 at full price',
+      '  gpt-5-mini responses  ━━━━━━━━────────  50/100  48s  3–12m left',
+      '  o3 responses          in progress          100  48s  up to 2h left',
+    ])
+  })
+
+  test('a batch whose provider counts nothing before the end has no bar, and the line says why', () => {
+    const uncounted = { countsKnown: false, completed: 0 }
+    const batches = [
+      batch({ ...uncounted }),
+      batch({ ...uncounted, state: 'submitted' }),
+      batch({ ...uncounted, state: 'validating' }),
+    ]
+
+    expect(block({ ...BUSY_SNAPSHOT, batches }).slice(2)).toEqual([
+      '  gpt-5-mini responses  in progress       100  48s  no counts yet',
+      '  gpt-5-mini responses  submitted         100  48s',
+      '  gpt-5-mini responses  validating        100  48s',
+    ])
+  })
+
+  test.each([
+    [{ unpricedRequests: 0 }, ''],
+    [{ unpricedRequests: 7 }, '  saved unknown'],
+    [{ costUsd: 0.1, liveCostUsd: 0.2, savedUsd: 0.1, unpricedRequests: 0 }, '  saved $0.10 of $0.20'],
+    [{ costUsd: 0.1, liveCostUsd: 0.2, savedUsd: 0.1, unpricedRequests: 7 }, '  saved $0.10 of $0.20, 7 unpriced'],
+    [{ costUsd: 0, liveCostUsd: 0, savedUsd: 0, unpricedRequests: 0 }, '  saved $0.00 of $0.00'],
+  ])('%#: what is unknown of the money is said, and is not zero', (cost, text) => {
+    const [head] = block({ ...BUSY_SNAPSHOT, batches: [] }, { width: 100 }, { cost })
+
+    expect(head).toBe(`offpeak  ━━━━━━━━━━━━━━━━━━━───────────  136/212  1m 12s${text}`)
+  })
+
   test('with room for it says how many batches that is', () => {
     const few = { ...BUSY_SNAPSHOT, requests: counts({ queued: 1, running: 2, completed: 3 }) }
 
@@ -95,7 +137,7 @@ describe('the live block', () => {
   })
 
   test('on 40 columns drops what matters least', () => {
-    expect(block(BUSY_SNAPSHOT, { width: 40 }, { savedUsd: 0.42, troubles: [trouble()] })).toEqual([
+    expect(block(BUSY_SNAPSHOT, { width: 40 }, { ...SAVED, troubles: [trouble()] })).toEqual([
       '━━━━━━────  136/212  1m 12s  saved $0.42',
       '  70 running · 120 done · 4 failed',
       '  gpt-5-mini re…  ━━━───  50/100     48s',
@@ -106,7 +148,7 @@ describe('the live block', () => {
   })
 
   test('on 20 columns still says the totals', () => {
-    expect(block(BUSY_SNAPSHOT, { width: 20 }, { savedUsd: 0.42, troubles: [trouble()] })).toEqual([
+    expect(block(BUSY_SNAPSHOT, { width: 20 }, { ...SAVED, troubles: [trouble()] })).toEqual([
       '━━━━━━━────  136/212',
       '  4 failed',
       '  gpt-5-min…  50/100',
@@ -122,7 +164,7 @@ describe('the live block', () => {
       batches: [...BUSY_SNAPSHOT.batches, batch({ model: '日本語モデル-大', failed: 7, state: 'cancelling' })],
     }
     for (let width = 1; width <= 130; width += 1) {
-      const extras = { savedUsd: 12.5, troubles: [trouble(), trouble({ provider: '提供者' })] }
+      const extras = { ...SAVED, troubles: [trouble(), trouble({ provider: '提供者' })] }
       const plain = block(wide, { width }, extras)
 
       expect(Math.max(...plain.map(textWidth)), `at ${width} columns`).toBeLessThanOrEqual(width)
@@ -215,7 +257,7 @@ describe('the summary', () => {
       { reason: 'expired', count: 1, example: 'job 9 of batch_2, HTTP 424' },
     ],
   }
-  const extras = { elapsedMs: 192_000, passedThrough: new Map([['streaming' as const, 2]]) }
+  const extras = { elapsedMs: 192_000, passedThrough: new Map([['streaming' as const, 2]]), more: [] }
   const look = { colour: false, unicode: true }
 
   test('says what came of the requests, what they cost, and why some failed', () => {
@@ -235,9 +277,15 @@ describe('the summary', () => {
     const { costUsd, liveCostUsd, savedUsd, ...free } = { ...cached, unpricedRequests: 0, failures: [] }
 
     expect([costUsd, liveCostUsd, savedUsd]).not.toContain(undefined)
-    expect(renderSummary(free, { elapsedMs: 20, passedThrough: new Map() }, look)).toEqual([
+    expect(renderSummary(free, { elapsedMs: 20, passedThrough: new Map(), more: ['offpeak batches'] }, look)).toEqual([
       'offpeak  1 request in 20ms: 1 from the store',
     ])
+  })
+
+  test('ends with the commands that show more, when there is more', () => {
+    const more = ['offpeak batches', 'offpeak results 12']
+
+    expect(renderSummary(report, { ...extras, more }, look).at(-1)).toBe('  more: offpeak batches · offpeak results 12')
   })
 
   test('never shows an unknown cost as zero', () => {

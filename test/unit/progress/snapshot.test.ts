@@ -195,6 +195,47 @@ describe('batches', () => {
     expect(batchesAfter(...events)[0]).toMatchObject({ completed: 9, failed: 1, total: 10, countsKnown: true })
   })
 
+  test('rows that are read while a batch runs are done, before its provider counts them', () => {
+    const rows = [
+      queued(1),
+      queued(2),
+      queued(3),
+      fact('batch-submitting', { jobs: 3 }),
+      fact('batch-submitted', { jobs: 3 }),
+      settled(1),
+      fact('request-settled', { job: 2, status: 400, reason: 'invalid_value' }),
+    ]
+
+    expect(requestsAfter(...rows)).toEqual({ total: 3, running: 1, completed: 1, failed: 1 })
+    expect(batchesAfter(...rows)[0]).toMatchObject({ completed: 1, failed: 1, countsKnown: true, ended: false })
+    const late = fact('batch-progress', { jobs: 3, counts: { total: 3, completed: 0, failed: 0 } })
+    expect(batchesAfter(...rows, late)[0]).toMatchObject({ completed: 1, failed: 1 })
+  })
+
+  test('what is done is never more than there is, however a provider counts its failures', () => {
+    const failed = fact('request-settled', { job: 1, status: 400, reason: 'invalid_value' })
+    const counts = { total: 2, completed: 2, failed: 0 }
+
+    expect(batchesAfter(queued(1), fact('batch-submitted', { counts }), failed)[0]).toMatchObject({
+      total: 2,
+      completed: 2,
+      failed: 0,
+    })
+  })
+
+  test('a row told twice, or of no batch that is known, counts once or not at all', () => {
+    const events = [queued(1), fact('batch-submitting'), fact('batch-submitted'), settled(1), settled(1)]
+    const elsewhere = fact('request-settled', { job: 2, batch: 'batch_of_a_neighbour' })
+
+    expect(batchesAfter(...events, queued(2), elsewhere)[0]).toMatchObject({ completed: 1, failed: 0 })
+  })
+
+  test('a batch of an earlier run is as old as it is', () => {
+    const progress = progressAfter(fact('batch-recovered', { at: 1_000_000, submittedAt: 400_000 }))
+
+    expect(toSnapshot(progress, 1_000_000).batches[0]).toMatchObject({ ageMs: 600_000 })
+  })
+
   test('a total of zero during validation does not hide how many jobs were sent', () => {
     const validating = fact('batch-progress', { status: 'validating', counts: { total: 0, completed: 0, failed: 0 } })
 
@@ -238,6 +279,119 @@ describe('batches', () => {
     expect(batchesAfter(fact('batch-submitted'), fact('batch-cancelled'))).toMatchObject([
       { state: 'cancelled', ended: true },
     ])
+  })
+})
+
+describe('the time left', () => {
+  const DURATIONS = [100_000, 200_000, 300_000, 400_000, 500_000]
+
+  function leftAfter(
+    events: readonly OffpeakEvent[],
+    now: number,
+    durations = DURATIONS,
+  ): ReturnType<typeof toSnapshot> {
+    const progress = createProgress(1_000_000, (provider, model) =>
+      provider === 'openai' && model === 'gpt-5-mini' ? durations : [],
+    )
+    for (const event of events) reduce(progress, event)
+    return toSnapshot(progress, now)
+  }
+
+  const running = [queued(1), fact('batch-submitting', { jobs: 1 }), fact('batch-submitted', { jobs: 1 })]
+
+  test('is a range of how long earlier batches of the same provider and model took', () => {
+    const { left, batches } = leftAfter(running, 1_050_000)
+
+    expect(left).toEqual({ fromMs: 50_000, toMs: 450_000 })
+    expect(batches[0]?.left).toEqual({ fromMs: 50_000, toMs: 450_000 })
+  })
+
+  test('leaves out those that had ended by the age this batch has', () => {
+    expect(leftAfter(running, 1_250_000).left).toEqual({ fromMs: 50_000, toMs: 250_000 })
+  })
+
+  test('may be nothing any more when few took longer', () => {
+    expect(leftAfter(running, 1_350_000).left).toEqual({ fromMs: 0, toMs: 150_000 })
+  })
+
+  test('is unknown when none took that long', () => {
+    const { left, batches } = leftAfter(running, 1_500_000)
+
+    expect(left).toBeUndefined()
+    expect(batches[0]).not.toHaveProperty('left')
+  })
+
+  test('is unknown from less than three', () => {
+    expect(leftAfter(running, 1_000_000, [100_000, 200_000]).left).toBeUndefined()
+  })
+
+  test('is learned from the batches of this run as they end', () => {
+    const ended = [100_000, 300_000, 200_000].flatMap((ms, index) => {
+      const about = { intent: `ended${index}`, id: `batch_ended${index}` }
+      return [fact('batch-submitted', about), fact('batch-completed', { ...about, at: 1_000_000 + ms })]
+    })
+
+    expect(leftAfter([...ended, ...running], 1_000_000, []).left).toEqual({ fromMs: 100_000, toMs: 300_000 })
+  })
+
+  test('is not learned from batches of an earlier run, which may have ended before anybody looked', () => {
+    const ended = [1, 2, 3].flatMap((index) => {
+      const about = { intent: `ended${index}`, id: `batch_ended${index}`, submittedAt: 1000 }
+      return [fact('batch-recovered', about), fact('batch-completed', { ...about, at: 9_000_000 })]
+    })
+
+    expect(leftAfter([...ended, ...running], 1_000_000, []).left).toBeUndefined()
+  })
+
+  test('counts from when the provider got the batch, in whatever run', () => {
+    const resumed = [fact('batch-recovered', { submittedAt: 750_000 }), fact('request-joined', { job: 1 })]
+
+    expect(leftAfter(resumed, 1_000_000).left).toEqual({ fromMs: 50_000, toMs: 250_000 })
+  })
+
+  test('of several batches is that of the slowest', () => {
+    const other = { intent: 'tag2', id: 'batch_2', jobs: 1, at: 1_040_000 }
+    const second = [queued(2), fact('batch-submitting', other), fact('batch-submitted', other)]
+
+    expect(leftAfter([...running, ...second], 1_050_000).left).toEqual({ fromMs: 90_000, toMs: 490_000 })
+  })
+
+  test('has no far end as long as something of it cannot be told', () => {
+    const unknown = { intent: 'tag2', id: 'batch_2', jobs: 1, model: 'o3' }
+    const second = [queued(2), fact('batch-submitting', unknown), fact('batch-submitted', unknown)]
+
+    expect(leftAfter([...running, ...second], 1_050_000).left).toEqual({ fromMs: 50_000 })
+    expect(leftAfter([...running, queued(2)], 1_050_000).left).toEqual({ fromMs: 50_000 })
+    expect(leftAfter([...running, fact('request-joined', { job: 3 })], 1_050_000).left).toEqual({ fromMs: 50_000 })
+    expect(leftAfter([...running, queued(2)], 1_350_000).left).toBeUndefined()
+  })
+
+  test('is over when nothing is awaited', () => {
+    expect(leftAfter([...running, settled(1)], 1_050_000).left).toBeUndefined()
+    expect(leftAfter([], 1_050_000).left).toBeUndefined()
+  })
+
+  test('of many batches ends later than that of one: one of them is the slowest', () => {
+    const durations = Array.from({ length: 100 }, (_, index) => (index + 1) * 1000)
+    const many = Array.from({ length: 20 }, (_, index) => {
+      const about = { intent: `tag${index}`, id: `batch_${index}`, jobs: 1 }
+      return [queued(index), fact('batch-submitting', about), fact('batch-submitted', about)]
+    })
+
+    const one = leftAfter(many[0] ?? [], 1_000_000, durations).left
+    const all = leftAfter(many.flat(), 1_000_000, durations).left
+
+    expect(one).toEqual({ fromMs: 10_000, toMs: 91_000 })
+    expect(all).toEqual({ fromMs: 10_000, toMs: 100_000 })
+  })
+
+  test('is not worth a failure: without a store to ask it is unknown', () => {
+    const progress = createProgress(0, () => {
+      throw new Error('the store is closed')
+    })
+    for (const event of running) reduce(progress, event)
+
+    expect(toSnapshot(progress, 1_000_000).left).toBeUndefined()
   })
 })
 

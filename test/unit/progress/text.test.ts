@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { fitLine } from '../../../src/progress/fit.ts'
-import { formatCount, formatDuration, formatPlural, formatUsd } from '../../../src/progress/format.ts'
+import { formatCount, formatDuration, formatPlural, formatTimeLeft, formatUsd } from '../../../src/progress/format.ts'
 import { padEnd, padStart, printable, textWidth, truncate } from '../../../src/progress/width.ts'
 
 describe('width', () => {
@@ -65,6 +65,25 @@ describe('numbers', () => {
     [-0.5, '-$0.50'],
   ])('%d USD are %s', (usd, text) => {
     expect(formatUsd(usd)).toBe(text)
+  })
+
+  const SECOND = 1000
+  const MINUTE = 60 * SECOND
+  const HOUR = 60 * MINUTE
+
+  test.each([
+    [4 * MINUTE, 11.5 * MINUTE, '4–12m left'],
+    [42 * SECOND, 3 * MINUTE, '40s–3m left'],
+    [50 * MINUTE, 5 * HOUR, '50m–5h left'],
+    [3 * HOUR, 20 * HOUR, '3–20h left'],
+    [20 * HOUR, 60 * HOUR, '20h–3d left'],
+    [0, 90 * SECOND, 'up to 2m left'],
+    [4 * SECOND, 8 * SECOND, 'up to 10s left'],
+    [5 * MINUTE, 5 * MINUTE, 'about 5m left'],
+    [57 * SECOND, 58 * SECOND, '55s–1m left'],
+    [3 * HOUR, undefined, '3h or more left'],
+  ])('from %d to %s ms are %s', (fromMs, toMs, text) => {
+    expect(formatTimeLeft(toMs === undefined ? { fromMs } : { fromMs, toMs }, '–')).toBe(text)
   })
 
   test('counts have thousands', () => {
