@@ -8,7 +8,7 @@ import { foundOf, toMs } from './toolkit/look-up.ts'
 import { problemIn } from './toolkit/named-line.ts'
 import { openaiEnvelope } from './toolkit/openai-envelope.ts'
 import { outputRow } from './toolkit/openai-rows.ts'
-import { askFor, pollFromList } from './toolkit/poll.ts'
+import { askFor, isNotOffered, pollFromList } from './toolkit/poll.ts'
 import { discard, postJson, readReply } from './toolkit/replies.ts'
 import { openaiStub } from './toolkit/stub-openai.ts'
 import { readUsage } from './toolkit/usage.ts'
@@ -163,15 +163,21 @@ async function* readStates(call: Call): AsyncGenerator<readonly BatchState[]> {
   yield (await readJobs(call)).map(toState)
 }
 
-/** The tags of our uploads, by file id. */
+/** The tags of our uploads, by file id; none where files are not listed. */
 async function tagsOfFiles(call: Call): Promise<ReadonlyMap<string, string>> {
-  const { data } = await readReply(await call.send({ method: 'GET', path: '/files' }), FileList)
-  return new Map(
-    data.flatMap(({ id, filename }) => {
-      const tag = FILE_NAME.exec(filename ?? '')?.[1]
-      return tag === undefined ? [] : [[id, tag] as const]
-    }),
-  )
+  try {
+    const { data } = await readReply(await call.send({ method: 'GET', path: '/files' }), FileList)
+    return new Map(
+      data.flatMap(({ id, filename }) => {
+        const tag = FILE_NAME.exec(filename ?? '')?.[1]
+        return tag === undefined ? [] : [[id, tag] as const]
+      }),
+    )
+  } catch (error) {
+    // The id of the file, which we know, finds all but a batch of an upload before it.
+    if (!isNotOffered(error)) throw error
+    return new Map()
+  }
 }
 
 function toState(job: Job): BatchState {

@@ -22,9 +22,9 @@ export interface Subject {
   /** Whether an ended batch tells its counts. */
   readonly counts?: false
   /** What a batch comes to whose window closes; `never`: none does. */
-  readonly expired?: Partial | 'never'
+  readonly expired?: Unfinished | 'never'
   /** What a cancelled batch comes to. */
-  readonly cancelled?: Partial
+  readonly cancelled?: Unfinished
   /** What happens to a batch with a row no validation lets through. */
   readonly invalid?: Invalid
   /** `candidates`: its batches carry no tag; they are known by time and size. */
@@ -41,7 +41,7 @@ export interface Subject {
   readonly stateReply?: ((status: unknown) => unknown) | undefined
 }
 
-interface Partial {
+interface Unfinished {
   readonly outcome: 'completed' | 'expired' | 'cancelled'
   /** Rows that were not run: told as such, or left out; `all-missing`: those that were run too. */
   readonly rest: 'told' | 'missing' | 'all-missing'

@@ -171,6 +171,15 @@ describe('a look for a batch', () => {
     expect(await together.find(intent, call())).toEqual({ kind: 'none' })
   })
 
+  test('finds it by the id of its file where files are not listed', async () => {
+    const intent = intentFor(together, { upload: { fileId: 'file-T1' } })
+    const noFiles = scriptedCall(({ path }) =>
+      path === '/files' ? jsonResponse({ error: 'no' }, 404) : jsonResponse(fixture('list-reply.json')),
+    )
+
+    expect(await together.find(intent, noFiles)).toMatchObject({ states: [{ handle: { id: 'b-3' } }] })
+  })
+
   test('fails rather than finding nothing when a list cannot be read', async () => {
     const intent = intentFor(together)
 
