@@ -5,6 +5,7 @@ import type { EventOf, EventType, OffpeakEvent } from './core/events.ts'
 import type { Report } from './core/report.ts'
 import type { Snapshot } from './core/snapshot.ts'
 import type { Store } from './core/store.ts'
+import { announceScope } from './diagnostics.ts'
 import { createEmitter } from './emitter.ts'
 import { type Batcher, bypass, INTERCEPTION, type InterceptionScope, openScope } from './intercept/scope.ts'
 import { onLeaving } from './leaving.ts'
@@ -132,7 +133,7 @@ function assemble(config: Config, store: Store, atDeferral: AtDeferral): OpenedS
   }
   const interception = openScope(batcher, { kind: config.scope, timeouts: config.timeouts })
   const ownStore = typeof config.store === 'string' ? store : undefined
-  return scopeOver({
+  const scope = scopeOver({
     manager,
     interception,
     display,
@@ -146,6 +147,8 @@ function assemble(config: Config, store: Store, atDeferral: AtDeferral): OpenedS
     deferred: deferral.promise,
     atDeferral,
   })
+  announceScope(scope)
+  return scope
 }
 
 interface Parts {

@@ -1,4 +1,5 @@
 import type { EventOf, EventType, OffpeakEvent } from './core/events.ts'
+import { isWatched, publish } from './diagnostics.ts'
 
 type Listener = (event: OffpeakEvent) => void
 
@@ -9,7 +10,8 @@ export interface Emitter {
 
 /**
  * Hands events to listeners once the code that stated them is through: a listener never sees, or enters, a half-made change.
- * What a listener throws is reported as an uncaught error of its own, and disturbs nothing here.
+ * What a listener throws is reported as an uncaught error of its own, and disturbs nothing here. Subscribers of `node:diagnostics_channel`
+ * are told in the same moment.
  */
 export function createEmitter(): Emitter {
   const listeners = new Map<EventType, Set<Listener>>()
@@ -19,6 +21,7 @@ export function createEmitter(): Emitter {
     const events = waiting
     waiting = []
     for (const event of events) {
+      publish(event)
       for (const listener of listeners.get(event.type) ?? []) {
         try {
           listener(event)
@@ -33,7 +36,7 @@ export function createEmitter(): Emitter {
 
   return {
     emit(event) {
-      if (!listeners.get(event.type)?.size) return
+      if (!listeners.get(event.type)?.size && !isWatched(event.type)) return
       if (waiting.length === 0) queueMicrotask(deliver)
       waiting.push(event)
     },
