@@ -76,6 +76,8 @@ export const doubleword: ProviderAdapter = {
   },
 
   refusal(error) {
+    // No room, or a fault of its own: whatever the words, nobody's row is to blame.
+    if (error.status === 429 || error.status >= 500) return undefined
     const problem = problemIn(textOf(error))
     const rows = problem.line === undefined ? [] : [problem]
     if (/exceeds maximum|too large/i.test(problem.message)) return 'too-large'

@@ -90,6 +90,8 @@ describe('a refusal', () => {
     [403, "Model 'x' is not available to you", { rows: [] }],
     [403, 'Insufficient permissions to Create files', undefined],
     [400, 'File size exceeds maximum: 2 > 1', 'too-large'],
+    [503, 'Line 2: the image could not be fetched now', undefined],
+    [429, 'Line 2: too large a queue', undefined],
     [402, 'Your balance is negative', undefined],
     [429, '{"error":"capacity","message":"Line up later","retry_after_seconds":60}', undefined],
   ])('of status %d, "%s", is %o', (status, body, expected) => {
