@@ -1,8 +1,9 @@
 import { createBatches } from './doubleword/batches.ts'
 import { ENDPOINTS } from './doubleword/endpoints.ts'
 import { errorBody, refuseRequest, textReply } from './doubleword/envelope.ts'
-import { deleteFile, downloadFile, listFiles, retrieveFile, uploadFile } from './doubleword/files.ts'
+import { fileRules } from './doubleword/files.ts'
 import { isModel, LISTED_MODELS } from './doubleword/models.ts'
+import { fileRoutes } from './openai-like/files.ts'
 import { bearerAccount, type KeyRules } from './openai-like/identify.ts'
 import { answerLive, type LiveRules } from './openai-like/live.ts'
 import { jsonReply, type ProviderSurface, type SurfaceDefinition, type World } from './provider.ts'
@@ -30,11 +31,7 @@ function openSurface(world: World): ProviderSurface {
   const live: LiveRules = { isModel: (name) => isModel(name, world.models), errorBody, refuse: refuseRequest }
   const { findByFile } = batches
   const routes: readonly RouteLine[] = [
-    ['POST', /^\/files$/, 'upload', (exchange) => uploadFile(world, exchange)],
-    ['GET', /^\/files$/, 'file-list', (exchange) => listFiles(world, exchange)],
-    ['GET', /^\/files\/([^/]+)$/, 'file', (exchange, id) => retrieveFile(world, exchange, id)],
-    ['GET', /^\/files\/([^/]+)\/content$/, 'results', (exchange, id) => downloadFile(world, exchange, id, findByFile)],
-    ['DELETE', /^\/files\/([^/]+)$/, 'delete', (exchange, id) => deleteFile(world, exchange, id)],
+    ...fileRoutes(world, fileRules(world, findByFile)),
     ['POST', /^\/batches$/, 'create', (exchange) => batches.create(exchange)],
     ['GET', /^\/batches$/, 'list', (exchange) => batches.list(exchange)],
     ['GET', /^\/batches\/([^/]+)$/, 'poll', (exchange, id) => batches.retrieve(exchange, id)],

@@ -1,8 +1,9 @@
 import { createBatches } from './groq/batches.ts'
 import { LIVE } from './groq/endpoints.ts'
 import { errorBody, errorReply, refuse } from './groq/envelope.ts'
-import { deleteFile, downloadFile, listFiles, retrieveFile, uploadFile } from './groq/files.ts'
+import { fileRules } from './groq/files.ts'
 import { isModel, LISTED_MODELS } from './groq/models.ts'
+import { fileRoutes } from './openai-like/files.ts'
 import { bearerAccount, type KeyRules } from './openai-like/identify.ts'
 import { answerLive, type LiveRules } from './openai-like/live.ts'
 import { jsonReply, type ProviderSurface, type SurfaceDefinition, type World } from './provider.ts'
@@ -32,11 +33,7 @@ function openSurface(world: World): ProviderSurface {
   const models = [...LISTED_MODELS, ...world.models]
   const live: LiveRules = { isModel: (name) => isModel(name, world.models), errorBody, refuse, forms: true }
   const routes: readonly RouteLine[] = [
-    ['POST', /^\/v1\/files$/, 'upload', (exchange) => uploadFile(world, exchange)],
-    ['GET', /^\/v1\/files$/, 'file-list', (exchange) => listFiles(world, exchange)],
-    ['GET', /^\/v1\/files\/([^/]+)$/, 'file', (exchange, id) => retrieveFile(world, exchange, id)],
-    ['GET', /^\/v1\/files\/([^/]+)\/content$/, 'results', (exchange, id) => downloadFile(world, exchange, id)],
-    ['DELETE', /^\/v1\/files\/([^/]+)$/, 'delete', (exchange, id) => deleteFile(world, exchange, id)],
+    ...fileRoutes(world, fileRules(world)),
     ['POST', /^\/v1\/batches$/, 'create', (exchange) => batches.create(exchange)],
     ['GET', /^\/v1\/batches\/([^/]+)$/, 'poll', (exchange, id) => batches.retrieve(exchange, id)],
     ['POST', /^\/v1\/batches\/([^/]+)\/cancel$/, 'cancel', (exchange, id) => batches.cancel(exchange, id)],

@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { createBatches } from './openai/batches.ts'
 import { ENDPOINTS } from './openai/endpoints.ts'
 import { errorOfStatus, errorReply, invalidRequest, refuse } from './openai/envelope.ts'
-import { deleteFile, downloadFile, listFiles, retrieveFile, uploadFile } from './openai/files.ts'
+import { fileRules } from './openai/files.ts'
+import { fileRoutes } from './openai-like/files.ts'
 import { bearerAccount, type KeyRules } from './openai-like/identify.ts'
 import { answerLive, type LiveRules } from './openai-like/live.ts'
 import { isModel, LISTED_MODELS } from './openai/models.ts'
@@ -37,11 +38,7 @@ function openSurface(world: World): ProviderSurface {
     refuse,
   }
   const routes: readonly RouteLine[] = [
-    ['POST', /^\/files$/, 'upload', (exchange) => uploadFile(world, exchange)],
-    ['GET', /^\/files$/, 'file-list', (exchange) => listFiles(world, exchange)],
-    ['GET', /^\/files\/([^/]+)$/, 'file', (exchange, id) => retrieveFile(world, exchange, id)],
-    ['GET', /^\/files\/([^/]+)\/content$/, 'results', (exchange, id) => downloadFile(world, exchange, id)],
-    ['DELETE', /^\/files\/([^/]+)$/, 'delete', (exchange, id) => deleteFile(world, exchange, id)],
+    ...fileRoutes(world, fileRules(world)),
     ['POST', /^\/batches$/, 'create', (exchange) => batches.create(exchange)],
     ['GET', /^\/batches$/, 'list', (exchange) => batches.list(exchange)],
     ['GET', /^\/batches\/([^/]+)$/, 'poll', (exchange, id) => batches.retrieve(exchange, id)],

@@ -1,3 +1,4 @@
+import { fileRoutes } from './openai-like/files.ts'
 import { bearerAccount, type KeyRules } from './openai-like/identify.ts'
 import { answerLive, type LiveRules } from './openai-like/live.ts'
 import { jsonReply, type ProviderSurface, type SurfaceDefinition, type World } from './provider.ts'
@@ -5,7 +6,7 @@ import { findRoute, type RouteLine } from './routes.ts'
 import { createBatches } from './together/batches.ts'
 import { ENDPOINTS } from './together/endpoints.ts'
 import { errorBody, errorReply, refuse } from './together/envelope.ts'
-import { deleteFile, downloadFile, listFiles, retrieveFile, uploadFile } from './together/files.ts'
+import { fileRules } from './together/files.ts'
 import { isModel, LISTED_MODELS } from './together/models.ts'
 
 /** Together AI, written from its documentation and together-ai 0.52, independently of the adapter. */
@@ -29,11 +30,7 @@ function openSurface(world: World): ProviderSurface {
   const models = [...LISTED_MODELS, ...world.models]
   const live: LiveRules = { isModel: (name) => isModel(name, world.models), errorBody, refuse, forms: true }
   const routes: readonly RouteLine[] = [
-    ['POST', /^\/files\/upload$/, 'upload', (exchange) => uploadFile(world, exchange)],
-    ['GET', /^\/files$/, 'file-list', (exchange) => listFiles(world, exchange)],
-    ['GET', /^\/files\/([^/]+)$/, 'file', (exchange, id) => retrieveFile(world, exchange, id)],
-    ['GET', /^\/files\/([^/]+)\/content$/, 'results', (exchange, id) => downloadFile(world, exchange, id)],
-    ['DELETE', /^\/files\/([^/]+)$/, 'delete', (exchange, id) => deleteFile(world, exchange, id)],
+    ...fileRoutes(world, fileRules(world)),
     ['POST', /^\/batches$/, 'create', (exchange) => batches.create(exchange)],
     ['GET', /^\/batches$/, 'list', (exchange) => batches.list(exchange)],
     ['GET', /^\/batches\/([^/]+)$/, 'poll', (exchange, id) => batches.retrieve(exchange, id)],

@@ -1,3 +1,4 @@
+import { fileRoutes } from './openai-like/files.ts'
 import { bearerAccount, type KeyRules } from './openai-like/identify.ts'
 import { answerLive, type LiveRules } from './openai-like/live.ts'
 import { jsonReply, type ProviderSurface, type SurfaceDefinition, type World } from './provider.ts'
@@ -5,7 +6,7 @@ import { findRoute, type RouteLine } from './routes.ts'
 import { createBatches } from './xai/batches.ts'
 import { LIVE } from './xai/endpoints.ts'
 import { errorBody, errorReply, refuse } from './xai/envelope.ts'
-import { deleteFile, downloadFile, listFiles, retrieveFile, uploadFile } from './xai/files.ts'
+import { fileRules } from './xai/files.ts'
 import { isModel, LISTED_MODELS } from './xai/models.ts'
 
 /** xAI, written from its documentation and the AI SDK's own batches, independently of the adapter. */
@@ -30,11 +31,7 @@ function openSurface(world: World): ProviderSurface {
   const models = [...LISTED_MODELS, ...world.models]
   const live: LiveRules = { isModel: (name) => isModel(name, world.models), errorBody, refuse }
   const routes: readonly RouteLine[] = [
-    ['POST', /^\/files$/, 'upload', (exchange) => uploadFile(world, exchange)],
-    ['GET', /^\/files$/, 'file-list', (exchange) => listFiles(world, exchange)],
-    ['GET', /^\/files\/([^/]+)$/, 'file', (exchange, id) => retrieveFile(world, exchange, id)],
-    ['GET', /^\/files\/([^/]+)\/content$/, 'file', (exchange, id) => downloadFile(world, exchange, id)],
-    ['DELETE', /^\/files\/([^/]+)$/, 'delete', (exchange, id) => deleteFile(world, exchange, id)],
+    ...fileRoutes(world, fileRules()),
     ['POST', /^\/batches$/, 'create', (exchange) => batches.create(exchange)],
     ['GET', /^\/batches$/, 'list', (exchange) => batches.list(exchange)],
     ['POST', /^\/batches\/([^/]+):cancel$/, 'cancel', (exchange, id) => batches.cancel(exchange, id)],

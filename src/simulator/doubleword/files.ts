@@ -4,9 +4,10 @@ import type { Batch } from '../batches/batch.ts'
 import { serveFile, spoilPage } from '../batches/result-faults.ts'
 import type { StoredFile } from '../file-store.ts'
 import { readBlocks } from '../lines.ts'
-import { receiveUpload, type Upload, type UploadRules } from '../openai-like/upload.ts'
+import { deletedFile, type FileRules } from '../openai-like/files.ts'
+import type { Upload, UploadRules } from '../openai-like/upload.ts'
 import { fileObject as openaiFileObject, integer, listObject, pageAfter, seconds } from '../openai-like/wire.ts'
-import { jsonReply, type Exchange, type Reply, type World } from '../provider.ts'
+import type { Exchange, Reply, World } from '../provider.ts'
 import { isFinal } from '../timeline.ts'
 import { doublewordDialect, unknownRow } from './dialect.ts'
 import { refuse } from './envelope.ts'
@@ -19,9 +20,22 @@ const JSON_LINES = 'application/x-ndjson'
 /** The batch whose results a file holds. */
 export type FindByFile = (fileId: string) => Batch<unknown> | undefined
 
-/** POST /files: reads every line before it answers. */
-export async function uploadFile(world: World, exchange: Exchange): Promise<Reply> {
-  const rules: UploadRules = {
+export function fileRules(world: World, findBatch: FindByFile): FileRules {
+  return {
+    root: '',
+    uploads: uploadRules(world),
+    uploadedStatus: 201,
+    object: fileObject,
+    list: listFiles,
+    deleted: deletedFile,
+    notFound: (id) => refuse(`File with ID ${id} not found`, 404),
+    content: (file, exchange) => download(world, file, exchange, findBatch),
+  }
+}
+
+/** Every line is read before an upload is answered. */
+function uploadRules(world: World): UploadRules {
+  return {
     newId: () => randomUUID(),
     maxBytes: world.limits.bytes ?? MAX_FILE_BYTES,
     refuseForm: (message) => refuse(message),
@@ -34,7 +48,6 @@ export async function uploadFile(world: World, exchange: Exchange): Promise<Repl
       return { name: fileName, purpose: 'batch', expiresAt: now + lifetime(fields) * 1000 }
     },
   }
-  return jsonReply(201, await fileObject(await receiveUpload(world, exchange, rules)))
 }
 
 async function checkLines(world: World, { path }: Upload): Promise<void> {
@@ -61,34 +74,18 @@ function lifetime(fields: ReadonlyMap<string, string>): number {
   return refuse(`expires_after[seconds] must be between ${LIFETIME.least} and ${LIFETIME.most}`)
 }
 
-export async function listFiles(world: World, { account, query }: Exchange): Promise<Reply> {
+async function listFiles(all: readonly StoredFile[], query: URLSearchParams): Promise<Record<string, unknown>> {
   const limit = Math.min(MAX_LIST, integer(query.get('limit')) ?? MAX_LIST)
   const purpose = query.get('purpose')
-  const files = world.files.list(account.hash).filter((file) => purpose === null || file.purpose === purpose)
-  if (query.get('order') !== 'asc') files.reverse()
-  const page = pageAfter(files, query.get('after'), limit)
+  const files = all.filter((file) => purpose === null || file.purpose === purpose)
+  const page = pageAfter(query.get('order') === 'asc' ? files.toReversed() : files, query.get('after'), limit)
   if (!page) return refuse('Invalid after cursor')
-  return jsonReply(200, listObject(page, await Promise.all(page.items.map(fileObject))))
+  return listObject(page, await Promise.all(page.items.map(fileObject)))
 }
 
-export async function retrieveFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  return jsonReply(200, await fileObject(fileOf(world, exchange, id)))
-}
-
-export async function deleteFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  await world.files.remove(fileOf(world, exchange, id))
-  return jsonReply(200, { id, object: 'file', deleted: true })
-}
-
-/** GET /files/{id}/content: results as far as they are there, from behind `skip` lines on. */
-export async function downloadFile(
-  world: World,
-  exchange: Exchange,
-  id: string,
-  findBatch: FindByFile,
-): Promise<Reply> {
-  const file = fileOf(world, exchange, id)
-  const batch = findBatch(id)
+/** Results as far as they are there, from behind `skip` lines on. */
+async function download(world: World, file: StoredFile, exchange: Exchange, findBatch: FindByFile): Promise<Reply> {
+  const batch = findBatch(file.id)
   if (!batch) return serveFile(file, JSON_LINES)
   const { phase } = batch.view()
   const channels = await batch.finished()
@@ -111,10 +108,6 @@ export async function downloadFile(
   const page = spoilPage((await channel?.readLines(skip, to)) ?? [], skip + 1, faults, unknownRow)
   const text = page.map((line) => `${line}\n`).join('')
   return { status: 200, headers, body: { kind: 'text', text, type: JSON_LINES } }
-}
-
-function fileOf(world: World, { account }: Exchange, id: string): StoredFile {
-  return world.files.get(account.hash, id) ?? refuse(`File with ID ${id} not found`, 404)
 }
 
 /** What has no value is absent (control-layer 10.13, `FileResponse`). */

@@ -6,7 +6,7 @@ import { isObject, parseJson } from '../json.ts'
 import { readMetadata, requiredText, wireTimes } from '../openai-like/batch-wire.ts'
 import { createLineReader, onlyTarget, rowOfLine } from '../openai-like/read-lines.ts'
 import { randomHex } from '../openai-like/wire.ts'
-import { lineId, UNEXECUTED, unknownRow } from '../openai/dialect.ts'
+import { ROWS } from '../openai/dialect.ts'
 import { jsonReply, readText, type Account, type Exchange, type Reply, type World } from '../provider.ts'
 import { isFinal } from '../timeline.ts'
 import { BATCHABLE } from './endpoints.ts'
@@ -131,15 +131,7 @@ function groqDialect(world: World, endpoint: Endpoint): Dialect {
         maxRows: world.limits.jobs ?? MAX_ROWS,
       }),
     row: (text) => rowOfLine(text, target),
-    executed({ customId }, { status, body }, place) {
-      const id = lineId(place)
-      const response = { status_code: status, request_id: `req_${id.slice(10)}`, body }
-      return JSON.stringify({ id, custom_id: customId, response, error: null })
-    },
-    unexecuted: ({ customId }, reason, place) =>
-      JSON.stringify({ id: lineId(place), custom_id: customId, response: null, error: UNEXECUTED[reason] }),
-    unknownRow,
-    channels: { succeeded: 'output', failed: 'errors', expired: 'errors', cancelled: 'errors' },
+    ...ROWS,
     errorBody,
     tokenLimit: (model, limit) => ({
       code: 'token_limit_exceeded',

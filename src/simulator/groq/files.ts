@@ -1,16 +1,14 @@
-import { serveFile, serveResults } from '../batches/result-faults.ts'
-import type { StoredFile } from '../file-store.ts'
-import { receiveUpload, type UploadRules } from '../openai-like/upload.ts'
+import { contentOf, deletedFile, type FileRules } from '../openai-like/files.ts'
+import type { UploadRules } from '../openai-like/upload.ts'
 import { fileObject, randomHex } from '../openai-like/wire.ts'
 import { unknownRow } from '../openai/dialect.ts'
-import { jsonReply, type Exchange, type Reply, type World } from '../provider.ts'
+import type { World } from '../provider.ts'
 import { refuse } from './envelope.ts'
 
 /** groq-sdk 1.6 says 100 MB, one state of the documentation 200 MB. */
 export const MAX_INPUT_BYTES: number = 100 * 1024 * 1024
 /** Data is kept for 30 days at most ("Groq Batch API"). */
 const LIFETIME_MS = 30 * 24 * 60 * 60 * 1000
-const JSON_LINES = 'application/octet-stream'
 
 export const newFileId = (): string => `file_${randomHex(13)}`
 
@@ -28,31 +26,16 @@ const UPLOADS: UploadRules = {
   },
 }
 
-export async function uploadFile(world: World, exchange: Exchange): Promise<Reply> {
-  return jsonReply(200, await fileObject(await receiveUpload(world, exchange, UPLOADS)))
-}
-
-/** All of them: the SDK's type knows no pages here. */
-export async function listFiles(world: World, { account }: Exchange): Promise<Reply> {
-  const files = world.files.list(account.hash).toReversed()
-  return jsonReply(200, { object: 'list', data: await Promise.all(files.map(fileObject)) })
-}
-
-export async function retrieveFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  return jsonReply(200, await fileObject(fileOf(world, exchange, id)))
-}
-
-export async function downloadFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  const file = fileOf(world, exchange, id)
-  if (file.purpose !== 'batch_output') return serveFile(file, JSON_LINES)
-  return serveResults(world, file, JSON_LINES, unknownRow)
-}
-
-export async function deleteFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  await world.files.remove(fileOf(world, exchange, id))
-  return jsonReply(200, { id, object: 'file', deleted: true })
-}
-
-function fileOf(world: World, { account }: Exchange, id: string): StoredFile {
-  return world.files.get(account.hash, id) ?? refuse(`File not found: ${id}`, null, null, 404)
+export function fileRules(world: World): FileRules {
+  return {
+    root: '/v1',
+    uploads: UPLOADS,
+    uploadedStatus: 200,
+    object: fileObject,
+    // All of them: the SDK's type knows no pages here.
+    list: async (files) => ({ object: 'list', data: await Promise.all(files.map(fileObject)) }),
+    deleted: deletedFile,
+    notFound: (id) => refuse(`File not found: ${id}`, null, null, 404),
+    content: (file) => contentOf(world, file, 'batch_output', unknownRow),
+  }
 }

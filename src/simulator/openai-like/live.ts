@@ -14,8 +14,6 @@ export interface LiveRules {
   readonly isModel: (name: string) => boolean
   readonly errorBody: ErrorBody
   readonly refuse: Refuse
-  /** The status of a call for a model nobody has. Default 404. */
-  readonly unknownModelStatus?: number
   /** Whether forms are read too. Default false. */
   readonly forms?: boolean
 }
@@ -25,7 +23,7 @@ export async function answerLive(
   world: World,
   endpoint: Endpoint,
   { account, headers, body: input }: Exchange,
-  { isModel, errorBody, refuse, unknownModelStatus = 404, forms = false }: LiveRules,
+  { isModel, errorBody, refuse, forms = false }: LiveRules,
 ): Promise<Reply> {
   const boundary = forms ? boundaryOf(headers['content-type']) : undefined
   const text =
@@ -45,7 +43,7 @@ export async function answerLive(
       `The model \`${model}\` does not exist or you do not have access to it.`,
       null,
       'model_not_found',
-      unknownModelStatus,
+      404,
     )
   }
   const trigger = findTrigger(text)

@@ -29,16 +29,7 @@ export function openaiDialect(rules: BatchRules): Dialect {
         ...(endpoint.path === '/v1/embeddings' ? { weigh: ({ body }: Row) => embeddingInputs(body) } : {}),
       }),
     row: (text) => rowOfLine(text, target),
-    executed({ customId }, { status, body }, place) {
-      const id = lineId(place)
-      const response = { status_code: status, request_id: `req_${id.slice(10)}`, body }
-      return JSON.stringify({ id, custom_id: customId, response, error: null })
-    },
-    unexecuted({ customId }, reason, place) {
-      return JSON.stringify({ id: lineId(place), custom_id: customId, response: null, error: UNEXECUTED[reason] })
-    },
-    unknownRow,
-    channels: { succeeded: 'output', failed: 'errors', expired: 'errors', cancelled: 'errors' },
+    ...ROWS,
     errorBody: (status, message) => ({ error: errorOfStatus(status, message) }),
     tokenLimit: (model, limit) => ({
       code: 'token_limit_exceeded',
@@ -49,7 +40,7 @@ export function openaiDialect(rules: BatchRules): Dialect {
   }
 }
 
-export const UNEXECUTED = {
+const UNEXECUTED = {
   expired: {
     code: 'batch_expired',
     message: 'This request could not be executed before the completion window expired.',
@@ -59,6 +50,20 @@ export const UNEXECUTED = {
     message: 'This request was not executed because the batch was cancelled.',
   },
 } as const
+
+/** What OpenAI's results look like. */
+export const ROWS: Pick<Dialect, 'executed' | 'unexecuted' | 'unknownRow' | 'channels'> = {
+  executed({ customId }, { status, body }, place) {
+    const id = lineId(place)
+    const response = { status_code: status, request_id: `req_${id.slice(10)}`, body }
+    return JSON.stringify({ id, custom_id: customId, response, error: null })
+  },
+  unexecuted({ customId }, reason, place) {
+    return JSON.stringify({ id: lineId(place), custom_id: customId, response: null, error: UNEXECUTED[reason] })
+  },
+  unknownRow,
+  channels: { succeeded: 'output', failed: 'errors', expired: 'errors', cancelled: 'errors' },
+}
 
 export function lineId({ batchId, index }: RowPlace): string {
   return `batch_req_${batchId.slice(-8)}${index.toString(16).padStart(6, '0')}`

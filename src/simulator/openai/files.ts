@@ -1,8 +1,8 @@
-import { serveFile, serveResults } from '../batches/result-faults.ts'
 import type { StoredFile } from '../file-store.ts'
-import { receiveUpload, type Upload, type UploadFacts, type UploadRules } from '../openai-like/upload.ts'
+import { contentOf, deletedFile, type FileRules } from '../openai-like/files.ts'
+import type { Upload, UploadFacts, UploadRules } from '../openai-like/upload.ts'
 import { integer, listObject, pageAfter, seconds } from '../openai-like/wire.ts'
-import { jsonReply, Refusal, type Exchange, type Reply, type World } from '../provider.ts'
+import { Refusal, type World } from '../provider.ts'
 import { unknownRow } from './dialect.ts'
 import { errorReply, invalidRequest, refuse } from './envelope.ts'
 import { newFileId } from './ids.ts'
@@ -13,7 +13,6 @@ const MAX_LIST = 10_000
 const DAY = 24 * 60 * 60
 /** What a file for a batch lives, unless its upload says otherwise. */
 const BATCH_FILE_SECONDS = 30 * DAY
-const JSON_LINES = 'application/octet-stream'
 
 const UPLOADS: UploadRules = {
   newId: newFileId,
@@ -23,49 +22,33 @@ const UPLOADS: UploadRules = {
   accept: (upload, now) => factsOf(upload, now),
 }
 
-export function refuseSize(limit: number): never {
+function refuseSize(limit: number): never {
   const error = invalidRequest(`Maximum file size is ${limit} bytes.`, 'file', 'file_too_large')
   throw new Refusal(errorReply(413, error))
 }
 
-/** POST /files */
-export async function uploadFile(world: World, exchange: Exchange): Promise<Reply> {
-  return jsonReply(200, await fileObject(await receiveUpload(world, exchange, UPLOADS)))
+export function fileRules(world: World): FileRules {
+  return {
+    root: '',
+    uploads: UPLOADS,
+    uploadedStatus: 200,
+    object: fileObject,
+    list: listFiles,
+    deleted: deletedFile,
+    notFound: (id) => refuse(`No such File object: ${id}`, 'id', null, 404),
+    content: (file) => contentOf(world, file, 'batch_output', unknownRow),
+  }
 }
 
-/** GET /files */
-export async function listFiles(world: World, { account, query }: Exchange): Promise<Reply> {
+async function listFiles(all: readonly StoredFile[], query: URLSearchParams): Promise<Record<string, unknown>> {
   const limit = integer(query.get('limit')) ?? MAX_LIST
   if (limit < 1 || limit > MAX_LIST) return refuse(`Invalid 'limit': expected a value from 1 to ${MAX_LIST}.`, 'limit')
   const purpose = query.get('purpose')
-  const files = world.files.list(account.hash).filter((file) => purpose === null || file.purpose === purpose)
-  if (query.get('order') !== 'asc') files.reverse()
+  const files = all.filter((file) => purpose === null || file.purpose === purpose)
   const after = query.get('after')
-  const page = pageAfter(files, after, limit)
+  const page = pageAfter(query.get('order') === 'asc' ? files.toReversed() : files, after, limit)
   if (!page) return refuse(`No such File object: ${after}`, 'after')
-  return jsonReply(200, listObject(page, await Promise.all(page.items.map(fileObject))))
-}
-
-/** GET /files/{id} */
-export async function retrieveFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  return jsonReply(200, await fileObject(fileOf(world, exchange, id)))
-}
-
-/** GET /files/{id}/content */
-export async function downloadFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  const file = fileOf(world, exchange, id)
-  if (file.purpose !== 'batch_output') return serveFile(file, JSON_LINES)
-  return serveResults(world, file, JSON_LINES, unknownRow)
-}
-
-/** DELETE /files/{id} */
-export async function deleteFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  await world.files.remove(fileOf(world, exchange, id))
-  return jsonReply(200, { id, object: 'file', deleted: true })
-}
-
-function fileOf(world: World, { account }: Exchange, id: string): StoredFile {
-  return world.files.get(account.hash, id) ?? refuse(`No such File object: ${id}`, 'id', null, 404)
+  return listObject(page, await Promise.all(page.items.map(fileObject)))
 }
 
 async function fileObject(file: StoredFile): Promise<Record<string, unknown>> {

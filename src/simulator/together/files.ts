@@ -1,8 +1,8 @@
-import { serveFile, serveResults } from '../batches/result-faults.ts'
 import type { StoredFile } from '../file-store.ts'
-import { receiveUpload, type UploadRules } from '../openai-like/upload.ts'
+import { contentOf, type FileRules } from '../openai-like/files.ts'
+import type { UploadRules } from '../openai-like/upload.ts'
 import { fileObject as openaiFileObject, randomHex } from '../openai-like/wire.ts'
-import { jsonReply, type Exchange, type Reply, type World } from '../provider.ts'
+import type { World } from '../provider.ts'
 import { unknownRow } from './dialect.ts'
 import { refuse } from './envelope.ts'
 
@@ -12,7 +12,6 @@ export const PURPOSE = 'batch-api'
 /** Ours, to know results by; the SDK's types know no such purpose. */
 export const RESULTS = 'results'
 const PURPOSES: ReadonlySet<string> = new Set(['fine-tune', 'eval', PURPOSE])
-const JSON_LINES = 'application/octet-stream'
 
 export const newFileId = (): string => `file-${randomHex(16)}`
 
@@ -31,32 +30,18 @@ const UPLOADS: UploadRules = {
   },
 }
 
-/** POST /files/upload */
-export async function uploadFile(world: World, exchange: Exchange): Promise<Reply> {
-  return jsonReply(200, await fileObject(await receiveUpload(world, exchange, UPLOADS)))
-}
-
-export async function listFiles(world: World, { account }: Exchange): Promise<Reply> {
-  const files = world.files.list(account.hash).toReversed()
-  return jsonReply(200, { data: await Promise.all(files.map(fileObject)) })
-}
-
-export async function retrieveFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  return jsonReply(200, await fileObject(fileOf(world, exchange, id)))
-}
-
-export async function downloadFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  const file = fileOf(world, exchange, id)
-  return file.purpose === RESULTS ? serveResults(world, file, JSON_LINES, unknownRow) : serveFile(file, JSON_LINES)
-}
-
-export async function deleteFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  await world.files.remove(fileOf(world, exchange, id))
-  return jsonReply(200, { id, deleted: true })
-}
-
-function fileOf(world: World, { account }: Exchange, id: string): StoredFile {
-  return world.files.get(account.hash, id) ?? refuse(`File ${id} not found`, null, 'not_found', 404)
+export function fileRules(world: World): FileRules {
+  return {
+    root: '',
+    uploadPath: /^\/files\/upload$/,
+    uploads: UPLOADS,
+    uploadedStatus: 200,
+    object: fileObject,
+    list: async (files) => ({ data: await Promise.all(files.map(fileObject)) }),
+    deleted: (id) => ({ id, deleted: true }),
+    notFound: (id) => refuse(`File ${id} not found`, null, 'not_found', 404),
+    content: (file) => contentOf(world, file, RESULTS, unknownRow),
+  }
 }
 
 async function fileObject(file: StoredFile): Promise<Record<string, unknown>> {

@@ -1,8 +1,8 @@
 import { serveFile } from '../batches/result-faults.ts'
 import type { StoredFile } from '../file-store.ts'
-import { receiveUpload, type UploadRules } from '../openai-like/upload.ts'
+import { deletedFile, type FileRules } from '../openai-like/files.ts'
+import type { UploadRules } from '../openai-like/upload.ts'
 import { fileObject as openaiFileObject, integer, randomHex, seconds } from '../openai-like/wire.ts'
-import { jsonReply, type Exchange, type Reply, type World } from '../provider.ts'
 import { refuse } from './envelope.ts'
 
 /** "Batch API", file mode. */
@@ -27,30 +27,17 @@ const UPLOADS: UploadRules = {
   },
 }
 
-export async function uploadFile(world: World, exchange: Exchange): Promise<Reply> {
-  return jsonReply(200, await fileObject(await receiveUpload(world, exchange, UPLOADS)))
-}
-
-export async function listFiles(world: World, { account }: Exchange): Promise<Reply> {
-  const files = world.files.list(account.hash).toReversed()
-  return jsonReply(200, { data: await Promise.all(files.map(fileObject)), pagination_token: null })
-}
-
-export async function retrieveFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  return jsonReply(200, await fileObject(fileOf(world, exchange, id)))
-}
-
-export async function downloadFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  return serveFile(fileOf(world, exchange, id), 'application/octet-stream')
-}
-
-export async function deleteFile(world: World, exchange: Exchange, id: string): Promise<Reply> {
-  await world.files.remove(fileOf(world, exchange, id))
-  return jsonReply(200, { id, object: 'file', deleted: true })
-}
-
-function fileOf(world: World, { account }: Exchange, id: string): StoredFile {
-  return world.files.get(account.hash, id) ?? refuse(`File ${id} was not found.`, null, null, 404)
+export function fileRules(): FileRules {
+  return {
+    root: '',
+    uploads: UPLOADS,
+    uploadedStatus: 200,
+    object: fileObject,
+    list: async (files) => ({ data: await Promise.all(files.map(fileObject)), pagination_token: null }),
+    deleted: deletedFile,
+    notFound: (id) => refuse(`File ${id} was not found.`, null, null, 404),
+    content: (file) => serveFile(file, 'application/octet-stream'),
+  }
 }
 
 async function fileObject(file: StoredFile): Promise<Record<string, unknown>> {
