@@ -1,3 +1,4 @@
+import type { ProviderAdapter } from './adapter.ts'
 import type { HeaderPair, Target } from './request.ts'
 
 /** Headers of a caller that our own calls must not repeat: about one connection, one body, one attempt or one trace. */
@@ -56,13 +57,13 @@ export function isCarried(name: string): boolean {
   return !NOT_CARRIED.has(name) && !NOT_CARRIED_PREFIX.test(name)
 }
 
-/** The headers our own calls carry on the caller's behalf; `carry` is what the provider's adapter has to say about each. */
+/** The headers our own calls carry on the caller's behalf, as the provider's adapter spells them. */
 export function carriedHeaders(
   headers: readonly HeaderPair[],
-  carry: ((name: string, value: string) => string | undefined) | undefined,
+  adapter: Pick<ProviderAdapter, 'carry'>,
 ): readonly HeaderPair[] {
   return headers.flatMap(([name, value]): HeaderPair[] => {
-    const carried = isCarried(name) ? (carry ? carry(name, value) : value) : undefined
+    const carried = isCarried(name) ? (adapter.carry ? adapter.carry(name, value) : value) : undefined
     return carried === undefined ? [] : [[name, carried]]
   })
 }

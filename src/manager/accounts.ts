@@ -46,8 +46,7 @@ export class Accounts {
   queueFor(request: CapturedRequest, adapter: ProviderAdapter): JobQueue {
     const account = this.#accountFor(request, adapter)
     const { endpoint } = request.target
-    const inBody = request.json.model
-    const model = request.target.model ?? (typeof inBody === 'string' ? inBody : '')
+    const model = modelOf(request)
     const key = `${endpoint}\0${model}`
     const known = account.queues.get(key)
     if (known) return known
@@ -77,7 +76,7 @@ export class Accounts {
   }
 
   #accountOf(target: Target, headers: readonly HeaderPair[], adapter: ProviderAdapter): KnownAccount {
-    const carried = carriedHeaders(headers, adapter.carry)
+    const carried = carriedHeaders(headers, adapter)
     let text = `${target.provider}\0${target.baseUrl}\0${target.query}`
     for (const [name, value] of carried) text += `\0${name}:${value}`
     const known = this.#byText.get(text)
@@ -101,6 +100,11 @@ export class Accounts {
   #keyed(text: string): string {
     return createHmac('sha256', this.#salt).update(text).digest('hex').slice(0, 32)
   }
+}
+
+/** '' where it names none. */
+export function modelOf({ target, json: { model } }: CapturedRequest): string {
+  return target.model ?? (typeof model === 'string' ? model : '')
 }
 
 /** What tells one request from another: where it goes, as whom, and every byte of it. */

@@ -54,7 +54,7 @@ test('a provider respells or drops headers of its own, and only those that are c
       ['x-telemetry', '1'],
       ['user-agent', 'agent'],
     ],
-    carry,
+    { carry },
   )
 
   expect(carried).toEqual([['authorization', 'KEY']])
