@@ -37,6 +37,17 @@ export type Placement =
   /** Somebody (an earlier run, another process, this one) queued or submitted it; its settlement will appear in the store. */
   | { readonly kind: 'waiting'; readonly job: JobId }
 
+/** What a new job would find: not being queued, it costs nothing. */
+export type Found = Exclude<Placement, { kind: 'queued' }>
+
+/** A store as far as it can be looked into without changing it. */
+export interface StoredAnswers {
+  /** 32 random bytes made with the store: keys every hash that a credential enters. */
+  readonly salt: Uint8Array
+  /** What `enqueue` would give this job, were it called now; undefined: a place in the queue. What was settled before `since` counts as forgotten. */
+  peek(job: Pick<NewJob, 'fingerprint' | 'occurrence' | 'reuse'>, now: number, since: number): Found | undefined
+}
+
 /** A job's row, for those who wait for it. */
 export interface JobStatus {
   readonly job: JobId
@@ -148,13 +159,11 @@ export interface Learned {
  * A change by somebody who no longer owns the thing changes nothing and says so (`false`, or fewer ids than given).
  * Throws `OffpeakError` (`store-full`, `store-unusable`) when it cannot write.
  */
-export interface Store extends Disposable {
+export interface Store extends StoredAnswers, Disposable {
   /** For messages: a path, or `memory`. */
   readonly location: string
   /** A folder for spool files, private to this user; undefined: use the system's temporary folder. */
   readonly folder: string | undefined
-  /** 32 random bytes made with the store: keys every hash that a credential enters. */
-  readonly salt: Uint8Array
 
   enter(owner: NewOwner, now: number): number
   /** Extends a lease; false when it had run out (others may have taken things over) or the owner is unknown. */

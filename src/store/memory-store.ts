@@ -8,13 +8,15 @@ import {
   type NewIntent,
   type NewJob,
 } from '../core/store.ts'
-import type { Learned, Placement, Requeue, Reservation, Store, StoredBody } from '../core/store.ts'
+import type { Found, Learned, Placement, Requeue, Reservation, Store, StoredBody } from '../core/store.ts'
 import type { Answer, JobId, JobState, Settlement } from '../core/job.ts'
 import { memoryBudgets } from './memory-budgets.ts'
 import { nanoUsd } from './nano-usd.ts'
 import { presence } from './presence.ts'
 import { memorySpending } from './memory-spending.ts'
 import { createSummer, dayOf } from './spending-sums.ts'
+
+type Wanted = Pick<NewJob, 'fingerprint' | 'occurrence' | 'reuse'>
 
 interface MemoryJob {
   readonly id: JobId
@@ -93,6 +95,16 @@ export function openMemoryStore(): Store {
     jobs.set(made.id, made)
     if (occurrence > 0) byPlace.set(key, made)
     return { kind: 'queued', job: made.id }
+  }
+
+  function peek(wanted: Wanted, now: number, since: number): Found | undefined {
+    const known = wanted.occurrence > 0 ? byPlace.get(placeOf(wanted.fingerprint, wanted.occurrence)) : undefined
+    if (!known) return undefined
+    const { id, state, owner, answer } = known
+    if (state === 'submitted' || (state === 'queued' && leaseOf(owner) > now)) return { kind: 'waiting', job: id }
+    const isGiven = wanted.reuse !== 'unfinished' || !finished.has(owner)
+    if (state !== 'answered' || !answer || !isGiven || known.settledAt < since) return undefined
+    return { kind: 'answered', job: id, answer, batch: batchOf(known) }
   }
 
   function batchOf(job: MemoryJob): string | undefined {
@@ -269,6 +281,7 @@ export function openMemoryStore(): Store {
       present.left(owner)
     },
     isGone: (owner, now) => leaseOf(owner) <= now,
+    peek,
     enqueue: (owner, wanted, now) => wanted.map((job) => place(owner, job, now)),
     drop(owner, ids) {
       const dropped = ids.filter((id) => jobs.get(id)?.state === 'queued' && jobs.get(id)?.owner === owner)

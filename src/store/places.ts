@@ -12,7 +12,7 @@ export interface Places {
   /** Learns what other connections have added. Returns the id of the next job. */
   catchUp(): JobId
   /** The job that has this place, or had it: a job that lost it meanwhile has failed, or is gone. */
-  find(job: NewJob): JobId | undefined
+  find(job: Pick<NewJob, 'fingerprint' | 'occurrence'>): JobId | undefined
   add(job: NewJob, id: JobId): void
   giveUp(job: NewJob, id: JobId): void
   /** To be called with the id of the next job once all that were added are written. */

@@ -7,6 +7,7 @@ import { type HeldIntent, intentsIn } from './intents.ts'
 import { learnedIn } from './learned.ts'
 import { prepareLocation } from './location.ts'
 import { ownersIn } from './owners.ts'
+import { peekingIn } from './peeking.ts'
 import { placesIn } from './places.ts'
 import { placingIn } from './placing.ts'
 import { presence } from './presence.ts'
@@ -47,6 +48,7 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
   const learned = learnedIn(database)
   const reading = readingIn(connection, targets, intents)
   const purge = purgingIn(connection)
+  const peek = peekingIn(connection, places)
   const present = presence()
   const dataVersion = database.prepare<[], number>('PRAGMA data_version').pluck()
   const salt = single(() =>
@@ -73,6 +75,7 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
 
     isGone: (owner, now) => single(() => owners.leaseOf(owner) <= now),
 
+    peek,
     enqueue: (owner, jobs, now) => writeAll(() => placing.enqueue(owner, jobs, now)),
     drop: (owner, jobs) => present.changed(write(() => placing.drop(owner, jobs))),
     reclaim: (owner, jobs, now) => write(() => placing.reclaim(owner, jobs, now)),

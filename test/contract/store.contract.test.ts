@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Intent } from '../../src/core/batch.ts'
 import type { JobId, Settlement } from '../../src/core/job.ts'
-import type { JobTarget, NewIntent, NewJob, Placement, Store } from '../../src/core/store.ts'
+import type { Found, JobTarget, NewIntent, NewJob, Placement, Store } from '../../src/core/store.ts'
 import { openMemoryStore } from '../../src/store/memory-store.ts'
 import { tempStore } from '../support/store.ts'
 
@@ -300,6 +300,45 @@ describe.each(Object.entries(stores))('the %s store', (_, open) => {
       const { intent } = submit(bodies.map((body, n) => newJob(`body-${n}`, { body })))
 
       expect([...store.bodies(intent.id)].map(({ body }) => body)).toEqual(bodies)
+    })
+  })
+
+  describe('peek', () => {
+    const peek = (name: string, change: Partial<NewJob> = {}, now = NOW, since = 0): Found | undefined =>
+      store.peek(newJob(name, change), now, since)
+
+    test('finds nothing of a job nobody asked for, and makes none', () => {
+      expect(peek('a')).toBeUndefined()
+      expect(peek('a')).toBeUndefined()
+      expect(kindsOf(enqueue([newJob('a')]))).toEqual(['queued'])
+    })
+
+    test('finds what enqueue would give: an answer, or a job to wait for', () => {
+      const [answered = 0, submitted = 0, queued = 0, failed = 0] = idsOf(
+        enqueue(['a', 'b', 'c', 'd'].map((name) => newJob(name))),
+      )
+      const intent = claim([answered, submitted, failed])
+      store.advance(intent, { state: 'created', handle: { id: 'batch_1' } })
+      store.settle(intent, [reply(answered), reply(failed, { status: 400 })], NOW)
+
+      const answer = { status: 200, requestId: `req_${answered}`, body: `{"answer":${answered}}` }
+      expect(peek('a')).toEqual({ kind: 'answered', job: answered, answer, batch: 'batch_1' })
+      expect(peek('b', {}, AFTER_LEASE)).toEqual({ kind: 'waiting', job: submitted })
+      expect(peek('c')).toEqual({ kind: 'waiting', job: queued })
+      expect(peek('c', {}, AFTER_LEASE)).toBeUndefined()
+      expect(peek('d')).toBeUndefined()
+      expect(peek('a', { occurrence: 2 })).toBeUndefined()
+    })
+
+    test('finds no answer that is forgotten by then, nor one that a finished run has read, where only unfinished ones count', () => {
+      const [job = 0] = idsOf(enqueue([newJob('a')]))
+      store.settle(claim([job]), [reply(job)], NOW)
+
+      expect(peek('a', {}, NOW + 10, NOW + 1)).toBeUndefined()
+      expect(peek('a', { reuse: 'unfinished' })).toMatchObject({ kind: 'answered' })
+      store.leave(owner, NOW, 'finished')
+      expect(peek('a', { reuse: 'unfinished' })).toBeUndefined()
+      expect(peek('a')).toMatchObject({ kind: 'answered' })
     })
   })
 
