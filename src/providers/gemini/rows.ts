@@ -48,7 +48,7 @@ export function createRowReader(): (text: string) => readonly JobResult[] {
     const key = row.success ? (row.data.key ?? row.data.metadata?.key) : undefined
     if (!row.success || key === undefined) return [{ kind: 'unreadable' }]
     const [, customId, part, parts] = PART_KEY.exec(key) ?? []
-    if (customId === undefined) return [resultOf(key, row.data, text)]
+    if (customId === undefined) return [countedAsLive(resultOf(key, row.data, text))]
 
     const known = calls.get(customId)
     if (known === 'told') return []
@@ -84,6 +84,17 @@ function merged(customId: string, { texts, tokens }: SplitCall): JobResult {
   return { kind: 'reply', customId, status: 200, requestId: undefined, body, json: JSON.parse(body) }
 }
 
+/** One embedding, with its tokens told where the live endpoint tells them: a batch row has them beside the vector. */
+function countedAsLive(result: JobResult): JobResult {
+  if (result.kind !== 'reply') return result
+  const one = OneEmbedding.safeParse(result.json)
+  const tokens = one.success ? embeddedTokens(one.data) : undefined
+  const embedding = tokens === undefined ? undefined : memberText(result.body, ['embedding'])
+  if (!one.success || embedding === undefined || !Number.isFinite(tokens)) return result
+  const body = `{"embedding":${embedding},"usageMetadata":{"promptTokenCount":${tokens}}}`
+  return { ...result, body, json: { embedding: one.data.embedding, usageMetadata: { promptTokenCount: tokens } } }
+}
+
 function resultOf(customId: string, { response, error }: z.infer<typeof Row>, text: string): JobResult {
   const problem = error ? toHttpError(error) : undefined
   if (problem?.name === 'CANCELLED') {
@@ -114,6 +125,8 @@ const Embedded = z.object({
   tokenCount: Tokens,
   usageMetadata: z.object({ promptTokenCount: Tokens }).nullish().catch(null),
 })
+
+const OneEmbedding = z.object({ embedding: z.object({}).loose(), tokenCount: z.union([z.number(), z.string()]) })
 
 /** Tokens of an embedding, told in either place [types of @google/genai 3.1: SingleEmbedContentResponse, EmbedContentResponse]. */
 export function embeddedTokens(response: unknown): number | undefined {

@@ -519,6 +519,21 @@ describe('what rows mean', () => {
     ])
   })
 
+  test('a single embedding has its tokens where a live one has them', async () => {
+    const rows = await rowsOfFile('{"key":"one","response":{"embedding":{"values":[1.0, 2.5]},"tokenCount":"4"}}\n')
+
+    expect(rows).toEqual([
+      {
+        kind: 'reply',
+        customId: 'one',
+        status: 200,
+        requestId: undefined,
+        body: '{"embedding":{"values":[1.0, 2.5]},"usageMetadata":{"promptTokenCount":4}}',
+        json: { embedding: { values: [1, 2.5] }, usageMetadata: { promptTokenCount: 4 } },
+      },
+    ])
+  })
+
   test('parts that come twice count once, and a call that lacks one is not told', async () => {
     const part = (key: string, response: unknown) => JSON.stringify({ key: `${TAG}-${key}`, response })
     const one = { embedding: { values: [1.0] } }
