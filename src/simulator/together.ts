@@ -4,7 +4,7 @@ import { answerLive, type LiveRules } from './openai-like/live.ts'
 import { jsonReply, type ProviderSurface, type SurfaceDefinition, type World } from './provider.ts'
 import { findRoute, type RouteLine } from './routes.ts'
 import { createBatches } from './together/batches.ts'
-import { ENDPOINTS } from './together/endpoints.ts'
+import { LIVE_ENDPOINTS } from './together/endpoints.ts'
 import { errorBody, errorReply, refuse } from './together/envelope.ts'
 import { fileRules } from './together/files.ts'
 import { isModel, LISTED_MODELS } from './together/models.ts'
@@ -41,7 +41,7 @@ function openSurface(world: World): ProviderSurface {
     identify: (headers) => bearerAccount(headers, KEYS),
     headers: (requestId) => ({ 'x-request-id': requestId }),
     route(method, path) {
-      const endpoint = method === 'POST' ? ENDPOINTS.get(`/v1${path}`) : undefined
+      const endpoint = method === 'POST' ? LIVE_ENDPOINTS.get(`/v1${path}`) : undefined
       if (endpoint) return { operation: 'live', handle: (exchange) => answerLive(world, endpoint, exchange, live) }
       return findRoute(routes, method, path)
     },

@@ -1,6 +1,7 @@
 import type { Endpoint } from '../endpoint.ts'
 import { audioEndpoint } from '../openai-like/audio.ts'
 import { chatCompletions } from '../openai/answers/chat.ts'
+import { embeddings } from '../openai/answers/embeddings.ts'
 
 const chat: Endpoint = {
   ...chatCompletions,
@@ -15,3 +16,6 @@ const audio = (['/v1/audio/transcriptions', '/v1/audio/translations'] as const).
 export const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map(
   [chat, ...audio].map((endpoint) => [endpoint.path, endpoint]),
 )
+
+/** What can be called live only: no batch takes embeddings (as above). */
+export const LIVE_ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map([...ENDPOINTS, [embeddings.path, embeddings]])

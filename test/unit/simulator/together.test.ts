@@ -252,3 +252,18 @@ test('live calls are answered whole and as a stream; keys and models nobody know
   await expect(clientFor(simulator, 'sk-invalid').batches.list()).rejects.toMatchObject({ status: 401 })
   expect((await wireTo(simulator, 'together', null)('GET', '/batches')).status).toBe(401)
 })
+
+test('embeddings are answered live, and refused as lines of a batch', async () => {
+  await using simulator = await startTestSimulator()
+  const body = { model: 'intfloat/multilingual-e5-large-instruct', input: 'apples' }
+  const file = await upload(simulator, [{ custom_id: 'a', body }])
+
+  const { data } = await clientFor(simulator).embeddings.create(body)
+  const refused = await wireTo(simulator, 'together')('POST', '/batches', {
+    input_file_id: file,
+    endpoint: '/v1/embeddings',
+  })
+
+  expect(data[0]?.embedding.length).toBeGreaterThan(1)
+  expect(refused.status).toBe(400)
+})
