@@ -30,7 +30,8 @@ export const SCOPE_CHANNEL = 'offpeak:scope'
 const scopes = channel(SCOPE_CHANNEL)
 
 /** Every type of event there is. */
-export const EVENT_TYPES: readonly string[] = Object.keys(CHANNELS)
+// The keys of a record that has no others.
+export const EVENT_TYPES: readonly EventType[] = Object.keys(CHANNELS) as EventType[]
 
 /** Whether anybody would see it: nothing is made for nobody. */
 export function isWatched(type: EventType): boolean {
