@@ -87,7 +87,7 @@ export class Accounts {
   }
 
   #open(target: Target, carried: readonly HeaderPair[], adapter: ProviderAdapter): KnownAccount {
-    const id = this.#keyed(accountText(target, carried))
+    const id = accountId(this.#salt, target, carried)
     // The same headers in another order are the same account.
     const known = this.#byId.get(id)
     if (known) return known
@@ -98,8 +98,21 @@ export class Accounts {
   }
 
   #keyed(text: string): string {
-    return createHmac('sha256', this.#salt).update(text).digest('hex').slice(0, 32)
+    return keyed(this.#salt, text)
   }
+}
+
+/** What a store knows an account by. */
+export function accountId(
+  salt: Uint8Array,
+  target: Pick<Target, 'provider' | 'baseUrl' | 'query'>,
+  carried: readonly HeaderPair[],
+): string {
+  return keyed(salt, accountText(target, carried))
+}
+
+function keyed(salt: Uint8Array, text: string): string {
+  return createHmac('sha256', salt).update(text).digest('hex').slice(0, 32)
 }
 
 /** '' where it names none. */
@@ -108,7 +121,7 @@ export function modelOf({ target, json: { model } }: CapturedRequest): string {
 }
 
 /** What tells one request from another: where it goes, as whom, and every byte of it. */
-export function fingerprint(request: CapturedRequest, account: Account): string {
+export function fingerprint(request: Pick<CapturedRequest, 'target' | 'body'>, account: Pick<Account, 'id'>): string {
   const text = `${account.id}\0${request.target.endpoint}\0${request.target.model ?? ''}\0${request.body}`
   return hash('sha256', text, 'base64url').slice(0, FINGERPRINT_LENGTH)
 }

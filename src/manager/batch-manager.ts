@@ -1,21 +1,23 @@
 import type { ProviderAdapter } from '../core/adapter.ts'
 import type { Intent } from '../core/batch.ts'
 import { type Clock, sleep } from '../core/clock.ts'
-import { DeferredExit, type RunningBatch } from '../core/errors.ts'
+import { type CostLimitError, DeferredExit, type RunningBatch } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
 import type { FlushReason } from '../core/flush-policy.ts'
 import type { JobId } from '../core/job.ts'
+import type { PricingPort } from '../core/pricing.ts'
 import type { Reply } from '../core/reply.ts'
 import type { CapturedRequest } from '../core/request.ts'
-import type { Store } from '../core/store.ts'
+import type { NewRun, Store } from '../core/store.ts'
 import { about, aboutBatch } from './about.ts'
-import { Accounts, fingerprint, lineBytes } from './accounts.ts'
+import { Accounts, fingerprint, lineBytes, modelOf } from './accounts.ts'
 import { Caller } from './caller.ts'
 import { Collector } from './collector.ts'
 import { OpenBatch, type Account, type ManagerContext, type ManagerSettings } from './context.ts'
 import { Deferral } from './deferral.ts'
 import { faultMessage } from './fault-message.ts'
 import { Flusher } from './flusher.ts'
+import { Gate } from './gate.ts'
 import { Hold } from './hold.ts'
 import { Inbox } from './inbox.ts'
 import { Lease } from './lease.ts'
@@ -29,6 +31,7 @@ import { answerReply, problemAnswer } from './replies.ts'
 import { Settler } from './settler.ts'
 import { Submitter } from './submitter.ts'
 import { Tasks } from './tasks.ts'
+import { TimeLimit } from './time-limit.ts'
 import { Waiters } from './waiters.ts'
 
 export interface ManagerOptions {
@@ -50,6 +53,10 @@ export interface ManagerOptions {
   readonly onDeferred: (exit: DeferredExit) => void
   /** Something the user should know, in a sentence. */
   readonly notify: (text: string) => void
+  /** Absent: nobody knows what anything costs. */
+  readonly pricing?: PricingPort | undefined
+  /** What the store shall know of this run. */
+  readonly run?: NewRun | undefined
 }
 
 /** How long a scope whose callers are all answered stays for the rest of its own work. */
@@ -61,6 +68,7 @@ export class BatchManager {
   readonly #options: ManagerOptions
   readonly #context: ManagerContext
   readonly #stopping = new AbortController()
+  readonly #timeUp = new AbortController()
   readonly #waiters = new Waiters(() => this.#hold.update())
   readonly #tasks = new Tasks(
     () => this.#changed(),
@@ -79,6 +87,9 @@ export class BatchManager {
   readonly #lease: Lease
   readonly #hold: Hold
   readonly #deferral: Deferral
+  readonly #gate: Gate
+  readonly #timeLimit: TimeLimit
+  #stopTimeLimit: () => void = () => {}
   /** A fault of ours; from then on nothing is accepted. */
   #broken: unknown
   /**
@@ -95,7 +106,18 @@ export class BatchManager {
     const stopping = this.#stopping.signal
     const onFault = (error: unknown): void => this.#fault(error)
     const owner = (): number => this.#lease.owner
-    const context: ManagerContext = { store, clock, emit, random, settings, stopping, owner }
+    const timeUp = this.#timeUp.signal
+    const context: ManagerContext = {
+      store,
+      clock,
+      emit,
+      random,
+      settings,
+      stopping,
+      timeUp,
+      owner,
+      pricing: options.pricing,
+    }
     this.#options = options
     this.#context = context
     this.#lease = new Lease(options, () => tasks.guard(() => this.#rejoin()))
@@ -110,6 +132,7 @@ export class BatchManager {
     this.#accounts = new Accounts(store.salt, caller, settings)
     this.#inbox = new Inbox(clock, () => this.#place())
     this.#settler = new Settler(context, waiters)
+    this.#gate = new Gate(context, this.#settler, waiters)
     this.#recovery = new Recovery(context, this.#settler, notify)
     const flusher = new Flusher(context, {
       waiters,
@@ -126,6 +149,7 @@ export class BatchManager {
     this.#submitter = new Submitter({
       context,
       settler: this.#settler,
+      gate: this.#gate,
       waiters,
       recovery: this.#recovery,
       queueAgain,
@@ -148,7 +172,11 @@ export class BatchManager {
       onEnded: (batch, state) => {
         this.#lookForTwins(batch)
         if (state.outcome !== 'failed') flusher.roomAgain(batch.account)
-        void tasks.track(() => collector.collect(batch, state))
+        void tasks.track(async () => {
+          await collector.collect(batch, state)
+          // Now it counts no more among those in flight.
+          if (settings.maxBatchesInFlight !== undefined) flusher.roomAgain(batch.account)
+        })
       },
     })
     this.#leavers = new Leavers(context, { waiters, tasks, poller: this.#poller })
@@ -167,12 +195,24 @@ export class BatchManager {
       lease: this.#lease,
       notify,
     })
+    this.#timeLimit = new TimeLimit(context, {
+      gate: this.#gate,
+      settler: this.#settler,
+      waiters,
+      poller: this.#poller,
+      tasks,
+      queues: () => this.#accounts.queues(),
+      notify,
+    })
+    if (settings.timeLimitMs !== undefined) {
+      this.#stopTimeLimit = clock.after(settings.timeLimitMs, () => this.#endTime())
+    }
   }
 
   /** Takes a request; the reply may come hours later and always comes. undefined: it cannot ride a batch (an event has said why). */
   submit(request: CapturedRequest): Promise<Reply> | undefined {
     const { target, json } = request
-    const { clock, emit } = this.#context
+    const { clock, emit, pricing, settings } = this.#context
     const adapter = this.#options.adapters.get(target.provider)
     if (!adapter) return undefined
     const queue = this.#accounts.queueFor(request, adapter)
@@ -197,14 +237,19 @@ export class BatchManager {
     }
 
     const print = fingerprint(request, queue.account)
-    const failure = this.#settler.knownFailure(print)
+    // A retry is asked because of a failure, and is not answered with one.
+    const failure = request.occurrence === undefined ? this.#settler.knownFailure(print) : undefined
     if (failure) return Promise.resolve(failure)
-    const occurrence = this.#inbox.occurrence(request, print)
+    const occurrence = request.occurrence ?? this.#inbox.occurrence(request, print)
     const weight = adapter.weigh?.(json, target) ?? 1
     const { body, cancel } = request
     const kept = cancel ? { body, target, cancel } : { body, target }
+    const model = modelOf(request)
+    const planned = { provider: adapter.name, endpoint: target.endpoint, model, at: clock.now(), body: json }
+    const forecast = pricing?.forecast(planned, settings.maxCostUsd === undefined ? 'learning' : 'limit')
     return new Promise((resolve) => {
-      this.#inbox.add({ request: kept, queue, fingerprint: print, occurrence, bytes, weight, resolve })
+      const arrival = { request: kept, queue, model, fingerprint: print, occurrence, bytes, weight, resolve, forecast }
+      this.#inbox.add(arrival)
     })
   }
 
@@ -225,6 +270,11 @@ export class BatchManager {
     return store
       .openIntents({ owner: owner() })
       .flatMap(({ provider, handle, jobs }) => (handle ? [{ provider, id: handle.id, jobs }] : []))
+  }
+
+  /** What the limit of cost has kept from being sent; undefined when nothing. `cause`: what the program made of it. */
+  costLimit(cause?: unknown): CostLimitError | undefined {
+    return this.#gate.error(cause)
   }
 
   // ── endings ──
@@ -286,6 +336,7 @@ export class BatchManager {
     this.#tasks.guard(() => this.#leavers.drop())
     this.#flusher.stop()
     this.#deferral.stop()
+    this.#stopTimeLimit()
     this.#neighbours.stop()
     this.#poller.stop()
     this.#stopping.abort()
@@ -293,6 +344,7 @@ export class BatchManager {
     this.#poller.stop()
     this.#lease.stop()
     this.#hold.stop()
+    this.#gate.close()
     store.leave(owner(), clock.now(), how)
   }
 
@@ -303,14 +355,24 @@ export class BatchManager {
       const arrivals = this.#inbox.take()
       if (arrivals.length === 0) return
       if (this.#broken !== undefined) return refuse(arrivals, this.#broken)
-      for (const queue of this.#placer.place(arrivals)) this.#flusher.consider(queue)
+      const grown = this.#placer.place(arrivals)
+      if (this.#timeUp.signal.aborted) this.#timeLimit.sweep()
+      for (const queue of grown) this.#flusher.consider(queue)
       this.#changed()
     })
   }
 
   #watch(batch: OpenBatch, isOld = false): void {
     this.#poller.watch(batch, isOld)
+    if (this.#timeUp.signal.aborted) this.#timeLimit.cancel(batch)
     this.#hold.update()
+  }
+
+  #endTime(): void {
+    this.#timeUp.abort()
+    this.#place()
+    this.#tasks.guard(() => this.#timeLimit.end())
+    this.#changed()
   }
 
   /** An intent that was created more than once may have more than one batch: the first may turn up after all. */

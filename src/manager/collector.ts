@@ -15,6 +15,7 @@ import {
   pollIntervalMs,
   type QueueAgain,
 } from './context.ts'
+import { TIME_UP } from './gate.ts'
 import type { Rejection } from './rejection.ts'
 import { problemAnswer } from './replies.ts'
 import type { Outcome, Settler } from './settler.ts'
@@ -94,7 +95,7 @@ export class Collector {
     early.isReading = true
     try {
       for await (const { rows, since } of adapter.finished(handle, early.since, call)) {
-        const readings = rows.flatMap((row) => toReading(batch, row, newTally()) ?? [])
+        const readings = rows.flatMap((row) => toReading(batch, row, newTally(), this.#context.timeUp.aborted) ?? [])
         this.#settle(
           batch,
           readings.filter(({ passing }) => passing === undefined),
@@ -169,7 +170,7 @@ export class Collector {
     let group: Reading[] = []
     for await (const results of adapter.results(handle, call)) {
       for (const result of results) {
-        const reading = toReading(batch, result, tally)
+        const reading = toReading(batch, result, tally, this.#context.timeUp.aborted)
         if (reading) group.push(reading)
       }
       if (group.length < GROUP) continue
@@ -225,34 +226,43 @@ export class Collector {
       case 'failed':
         return this.#rejection.handle(batch, state, jobs)
       case 'cancelled':
+        if (this.#context.timeUp.aborted) return this.#settler.settleWith(batch, jobs, TIME_UP, unreadable > 0)
         if (isFromEarlierRun(batch)) {
           const how = { counted: true, possiblyBilled: unreadable > 0 }
           return this.#queueAgain(this.#settler.sendBack(batch, jobs, 'cancelled', how))
         }
-        return this.#settler.settleWith(batch, jobs, {
-          status: 499,
-          code: 'batch_cancelled',
-          message: `offpeak: batch ${state.handle.id} was cancelled before this request was run`,
-        })
+        return this.#settler.settleWith(
+          batch,
+          jobs,
+          {
+            status: 499,
+            code: 'batch_cancelled',
+            message: `offpeak: batch ${state.handle.id} was cancelled before this request was run`,
+          },
+          unreadable > 0,
+        )
       case 'expired': {
         const [again, spent] = partition(left, ({ requeues }) => requeues < MAX_REQUEUES)
         // Some row could not be read: which of these was it?
         const possiblyBilled = unreadable > 0
-        this.#queueAgain(this.#settler.sendBack(batch, again, 'expired', { counted: true, possiblyBilled }))
-        return this.#settler.settleWith(batch, spent, {
+        const problem = {
           status: 424,
           code: 'batch_expired',
           message: `offpeak: batch ${state.handle.id} expired before this request was run, as did those before it`,
-        })
+        }
+        this.#settler.settleWith(batch, spent, problem, possiblyBilled)
+        return this.#queueAgain(this.#settler.sendBack(batch, again, 'expired', { counted: true, possiblyBilled }))
       }
       case 'completed': {
         const [again, spent] = partition(left, ({ possiblyBilled }) => !possiblyBilled)
-        this.#queueAgain(this.#settler.sendBack(batch, again, 'row-missing', { counted: true, possiblyBilled: true }))
-        return this.#settler.settleWith(batch, spent, {
+        const problem = {
           status: 424,
           code: 'result_missing',
           message: `offpeak: batch ${state.handle.id} completed without a readable answer to this request, twice; it may have been billed`,
-        })
+        }
+        this.#settler.settleWith(batch, spent, problem, true)
+        const how = { counted: true, possiblyBilled: true }
+        return this.#queueAgain(this.#settler.sendBack(batch, again, 'row-missing', how))
       }
     }
   }
@@ -290,7 +300,7 @@ function isFromEarlierRun({ intent }: OpenBatch): boolean {
 }
 
 /** undefined: it is not ours, or cannot be read. */
-function toReading(batch: OpenBatch, result: JobResult, tally: Tally): Reading | undefined {
+function toReading(batch: OpenBatch, result: JobResult, tally: Tally, isTimeUp: boolean): Reading | undefined {
   if (result.kind === 'unreadable') {
     tally.unreadable += 1
     return undefined
@@ -302,12 +312,13 @@ function toReading(batch: OpenBatch, result: JobResult, tally: Tally): Reading |
   if (result.kind === 'unexecuted') {
     const { reason, code, message } = result
     const status = reason === 'cancelled' ? 499 : 424
-    const outcome = { ...problemAnswer(adapter, { status, code, message }), job }
-    return { outcome, passing: reason === 'cancelled' && !isFromEarlierRun(batch) ? undefined : code }
+    const problem = isTimeUp ? TIME_UP : { status, code, message }
+    const outcome = { ...problemAnswer(adapter, problem), job }
+    return { outcome, passing: isTimeUp || (reason === 'cancelled' && !isFromEarlierRun(batch)) ? undefined : code }
   }
   const { status, requestId, body, json } = result
   const usage = adapter.usage(json)
-  const outcome = { job, status, requestId, body, json, usage, inputTokens: usage?.input, outputTokens: usage?.output }
+  const outcome = { job, status, requestId, body, json, usage }
   return { outcome, passing: isPassing(status) ? `http-${status}` : undefined }
 }
 

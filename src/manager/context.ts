@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Emit } from '../core/events.ts'
 import { DEFAULT_POLL_MS } from '../core/poll-policy.ts'
 import type { JobId } from '../core/job.ts'
+import type { PricingPort } from '../core/pricing.ts'
 import type { IntentChange, Store } from '../core/store.ts'
 
 /** What the user decided, as far as the manager cares. Units and defaults: the option table. */
@@ -22,6 +23,14 @@ export interface ManagerSettings {
   readonly onAmbiguous: 'wait' | 'resubmit' | 'fail'
   /** Stop once only polling has been left for this long; undefined: wait to the end. */
   readonly deferAfterMs: number | undefined
+  /** Refuse before spending more; shared with every scope with a limit that is under way on the same store. */
+  readonly maxCostUsd?: number | undefined
+  /** Send under a limit what nobody can price as well. */
+  readonly allowUnpriced?: boolean | undefined
+  /** Open batches of one account, whoever on this store has submitted them. */
+  readonly maxBatchesInFlight?: number | undefined
+  /** Cancel what is under way after this long. */
+  readonly timeLimitMs?: number | undefined
 }
 
 /** What every part of the manager is given. */
@@ -34,6 +43,10 @@ export interface ManagerContext {
   readonly settings: ManagerSettings
   /** Aborts when the scope stops: sleeps end, nothing new is begun. */
   readonly stopping: AbortSignal
+  /** Aborts when the time limit is over: nothing new is submitted, what is under way ends. */
+  readonly timeUp: AbortSignal
+  /** Absent: nobody here knows what anything costs. */
+  readonly pricing?: PricingPort | undefined
   /** This scope's id in the store. */
   readonly owner: () => number
 }

@@ -1,6 +1,6 @@
 import { shouldFlush, type FlushReason } from '../core/flush-policy.ts'
 import type { JobId } from '../core/job.ts'
-import type { Account, ManagerContext } from './context.ts'
+import { type Account, type ManagerContext, pollIntervalMs } from './context.ts'
 import type { JobQueue } from './queue.ts'
 import type { Waiters } from './waiters.ts'
 
@@ -40,7 +40,7 @@ export class Flusher {
     if (stopping.aborted) return
     const now = clock.now()
     let verdict = shouldFlush(queue.size(), queue.limits, now)
-    while (verdict.flush && queue.heldUntil <= now) {
+    while (verdict.flush && queue.heldUntil <= now && this.#hasRoom(queue)) {
       void this.#submit(queue, verdict.reason)
       verdict = shouldFlush(queue.size(), queue.limits, now)
     }
@@ -56,7 +56,7 @@ export class Flusher {
     const submissions: Promise<void>[] = []
     for (const queue of this.#parts.queues()) {
       if (queue.heldUntil > now) continue
-      while (queue.size().jobs > 0) submissions.push(this.#submit(queue, reason))
+      while (queue.size().jobs > 0 && this.#hasRoom(queue)) submissions.push(this.#submit(queue, reason))
     }
     await Promise.all(submissions)
   }
@@ -82,6 +82,16 @@ export class Flusher {
       queue.heldUntil = 0
       this.consider(queue)
     }
+  }
+
+  /** Whether the limit of open batches lets one more begin; if not, the queue is held until one of ours ends, or others may have. */
+  #hasRoom(queue: JobQueue): boolean {
+    const { store, clock, settings, timeUp } = this.#context
+    const { maxBatchesInFlight } = settings
+    if (maxBatchesInFlight === undefined || timeUp.aborted) return true
+    if (store.openIntents({ account: queue.account.id }).length < maxBatchesInFlight) return true
+    queue.heldUntil = clock.now() + pollIntervalMs(this.#context, queue.account)
+    return false
   }
 
   stop(): void {

@@ -11,6 +11,7 @@ export interface Arrival extends Waiter {
   /** Of the request only this: its headers and its parsed body are free again before the group is written. */
   readonly request: Pick<CapturedRequest, 'body' | 'target' | 'cancel'>
   readonly occurrence: number
+  readonly model: string
 }
 
 /** Collects what arrives in one turn, so that it is written in one transaction. */

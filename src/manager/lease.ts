@@ -1,11 +1,13 @@
 import type { Clock } from '../core/clock.ts'
-import type { Store } from '../core/store.ts'
+import type { NewRun, Store } from '../core/store.ts'
 
 export interface LeaseOptions {
   readonly store: Store
   readonly clock: Clock
   readonly pid: number
-  readonly settings: { readonly leaseMs: number }
+  readonly settings: { readonly leaseMs: number; readonly maxCostUsd?: number | undefined }
+  /** What the store shall know of this run. */
+  readonly run?: NewRun | undefined
 }
 
 /** Our standing in the store: renewed at a third of its length; entered anew when it ran out, as after a laptop slept. */
@@ -19,7 +21,7 @@ export class Lease {
   constructor(options: LeaseOptions, onLost: () => void) {
     this.#options = options
     this.#onLost = onLost
-    this.#owner = this.#enter()
+    this.#owner = this.#enter(options.run)
     this.#arm()
   }
 
@@ -45,11 +47,12 @@ export class Lease {
     this.#stopTimer()
   }
 
-  #enter(): number {
+  #enter(run: NewRun | { readonly after: number } | undefined): number {
     const { store, clock, pid, settings } = this.#options
     const now = clock.now()
     this.#renewedAt = now
-    return store.enter({ pid, leaseUntil: now + settings.leaseMs }, now)
+    const hasLimit = settings.maxCostUsd !== undefined
+    return store.enter({ pid, leaseUntil: now + settings.leaseMs, run, hasLimit }, now)
   }
 
   #arm(): void {
@@ -69,7 +72,7 @@ export class Lease {
     const now = clock.now()
     this.#renewedAt = now
     if (store.renew(this.#owner, now + settings.leaseMs, now)) return
-    this.#owner = this.#enter()
+    this.#owner = this.#enter({ after: this.#owner })
     this.#onLost()
   }
 }

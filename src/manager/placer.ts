@@ -1,5 +1,4 @@
-import type { CapturedRequest } from '../core/request.ts'
-import type { JobTarget, NewJob, Placement } from '../core/store.ts'
+import type { NewJob, Placement } from '../core/store.ts'
 import { about } from './about.ts'
 import type { Account, ManagerContext } from './context.ts'
 import type { Arrival } from './inbox.ts'
@@ -52,9 +51,9 @@ export class Placer {
   #write(arrivals: readonly Arrival[]): readonly Placement[] {
     const { store, clock, owner, settings } = this.#context
     const reuse = settings.cache ? 'answers' : 'unfinished'
-    const jobs = arrivals.map(({ request, queue, fingerprint, occurrence }): NewJob => {
+    const jobs = arrivals.map(({ request, queue, model, fingerprint, occurrence }): NewJob => {
       const { body, target } = request
-      return { target: jobTarget(queue, target), fingerprint, occurrence, body, reuse }
+      return { target: queue.targetFor(target.endpoint, model), fingerprint, occurrence, body, reuse }
     })
     this.#parts.lease.keep()
     return store.enqueue(owner(), jobs, clock.now())
@@ -64,16 +63,16 @@ export class Placer {
   #settle(arrival: Arrival, placement: Placement): boolean {
     const { clock, emit } = this.#context
     const { waiters, neighbours, leavers } = this.#parts
-    const { request, queue, fingerprint, bytes, weight, resolve } = arrival
+    const { request, queue, fingerprint, bytes, weight, resolve, forecast } = arrival
     const { job } = placement
-    const common = about(queue.target, clock.now())
+    const common = about(queue.targetFor(request.target.endpoint, arrival.model), clock.now())
     if (placement.kind === 'answered') {
       const { answer, batch } = placement
       emit({ ...common, type: 'request-cached', job, status: answer.status })
       resolve(answerReply(queue.account.adapter, answer, { job, batch, cache: 'hit' }))
       return false
     }
-    const waiter: Waiter = { queue, fingerprint, bytes, weight, resolve }
+    const waiter: Waiter = { queue, fingerprint, bytes, weight, resolve, forecast }
     waiters.add(job, waiter)
     if (request.cancel) request.cancel.onCancel = () => leavers.leave(job, waiter)
     if (placement.kind === 'waiting') {
@@ -118,9 +117,4 @@ export function refuse(arrivals: readonly Arrival[], error: unknown): void {
     const answer = problemAnswer(adapter, { status: 424, code, message })
     resolve(answerReply(adapter, answer, { job: undefined, batch: undefined, cache: 'miss' }))
   }
-}
-
-/** A queue that models or endpoints share holds jobs of several targets. */
-function jobTarget({ target, account }: JobQueue, { endpoint, model }: CapturedRequest['target']): JobTarget {
-  return account.adapter.mixes === 'nothing' ? target : { ...target, endpoint, model: model ?? target.model }
 }

@@ -20,6 +20,7 @@ export class JobQueue {
   holds = 0
   /** The provider refuses this account; callers are told at once until `until`. */
   refusal: { readonly answer: Answer; readonly until: number } | undefined
+  readonly #otherTargets = new Map<string, JobTarget>()
   #jobs: JobId[] = []
   #bytes: number[] = []
   #weights: number[] = []
@@ -37,6 +38,17 @@ export class JobQueue {
   shrink(jobs: number): void {
     const batchSize = Math.max(1, Math.min(this.limits.batchSize, jobs >> 1))
     this.limits = { ...this.limits, batchSize }
+  }
+
+  /** What a job of this queue is for; where models or endpoints may share it, that differs from job to job. */
+  targetFor(endpoint: string, model: string): JobTarget {
+    if (endpoint === this.target.endpoint && model === this.target.model) return this.target
+    const key = `${endpoint}\0${model}`
+    const known = this.#otherTargets.get(key)
+    if (known) return known
+    const target = { ...this.target, endpoint, model }
+    this.#otherTargets.set(key, target)
+    return target
   }
 
   push(job: JobId, size: JobSize, now: number): void {

@@ -1,5 +1,6 @@
 import type { JobId, Settlement } from '../core/job.ts'
-import type { Problem, Reply, Usage } from '../core/reply.ts'
+import type { AnswerCost } from '../core/pricing.ts'
+import type { Problem, Reply } from '../core/reply.ts'
 import type { JobStatus, Requeue } from '../core/store.ts'
 import { about } from './about.ts'
 import { readEnvelope } from './caller.ts'
@@ -9,9 +10,13 @@ import type { Waiter, Waiters } from './waiters.ts'
 
 /** An outcome on its way to the store and to whoever waits for it. */
 export interface Outcome extends Settlement {
+  // Filled in when it is settled: there are too many of them to make each anew.
+  cost?: AnswerCost | undefined
+  target?: Settlement['target']
+  /** It may have been billed without our knowing what. */
+  readonly possiblyBilled?: boolean
   /** The body parsed, if it was. */
   readonly json?: unknown
-  readonly usage?: Usage | undefined
 }
 
 /** How many failures a scope remembers, to answer an SDK's own retries of them. */
@@ -40,6 +45,7 @@ export class Settler {
   settle(batch: OpenBatch, outcomes: readonly Outcome[]): readonly Outcome[] {
     if (outcomes.length === 0) return []
     const { store, clock } = this.#context
+    this.#price(batch, outcomes)
     const settled = store.settle(batch.ref, outcomes, clock.now())
     if (settled.length === outcomes.length) {
       for (const outcome of outcomes) this.#tell(batch, outcome)
@@ -53,12 +59,36 @@ export class Settler {
   }
 
   /** Settles jobs with a refusal worded by offpeak. */
-  settleWith(batch: OpenBatch, jobs: readonly JobId[], problem: Problem): void {
-    const answer = problemAnswer(batch.account.adapter, problem)
+  settleWith(batch: OpenBatch, jobs: readonly JobId[], problem: Problem, possiblyBilled = false): void {
+    const { status, requestId, body } = problemAnswer(batch.account.adapter, problem)
     this.settle(
       batch,
-      jobs.map((job) => ({ ...answer, job })),
+      jobs.map((job) => ({ job, status, requestId, body, possiblyBilled })),
     )
+  }
+
+  /** Says what each was for, where that differs, and what it cost, where anybody knows. */
+  #price({ intent, account }: OpenBatch, outcomes: readonly Outcome[]): void {
+    const { store, clock, pricing } = this.#context
+    const at = clock.now()
+    const { provider, endpoint, model } = intent
+    if (account.adapter.mixes !== 'nothing') {
+      const targets = store.targetsOf(outcomes.map(({ job }) => job))
+      for (const [index, outcome] of outcomes.entries()) outcome.target = targets[index]
+    }
+    if (!pricing) return
+    for (const outcome of outcomes) {
+      if (outcome.possiblyBilled) continue
+      const { status, usage, target } = outcome
+      outcome.cost = pricing.price({
+        provider,
+        endpoint: target?.endpoint ?? endpoint,
+        model: target?.model ?? model,
+        at,
+        status,
+        usage,
+      })
+    }
   }
 
   /**
@@ -128,17 +158,20 @@ export class Settler {
   }
 
   #tell(batch: OpenBatch, outcome: Outcome): void {
-    const { clock, emit } = this.#context
+    const { clock, emit, pricing } = this.#context
     const { intent, account } = batch
     const waiters = this.#waiters.take(outcome.job)
     const isFailure = outcome.status >= 400
+    const { endpoint, model } = outcome.target ?? intent
+    const common = about({ provider: intent.provider, endpoint, model }, clock.now())
     emit({
-      ...about(intent, clock.now()),
+      ...common,
       type: 'request-settled',
       job: outcome.job,
       status: outcome.status,
       batch: intent.handle?.id,
       usage: outcome.usage,
+      cost: outcome.cost,
       reason: isFailure ? (readEnvelope(outcome.json ?? outcome.body).code ?? `http-${outcome.status}`) : undefined,
     })
     let json = outcome.json
@@ -152,6 +185,7 @@ export class Settler {
       // The parsed body is one reader's own.
       json = undefined
       if (isFailure) this.#remember(waiter.fingerprint, { ...reply, json: undefined })
+      else if (waiter.forecast && outcome.usage) pricing?.learn(common, waiter.forecast, outcome.usage)
       waiter.resolve(reply)
     }
   }

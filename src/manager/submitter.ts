@@ -9,6 +9,7 @@ import type { IntentChange } from '../core/store.ts'
 import { about, aboutBatch } from './about.ts'
 import { isOutside, reasonOf } from './caller.ts'
 import { advance, OpenBatch, type Account, type ManagerContext, type QueueAgain } from './context.ts'
+import { type Gate, TIME_UP } from './gate.ts'
 import type { JobQueue } from './queue.ts'
 import type { Refused } from './rejection.ts'
 import type { Recovery } from './recovery.ts'
@@ -26,6 +27,7 @@ const LONGEST_HOLD_MS = 15 * 60_000
 export interface SubmitterParts {
   readonly context: ManagerContext
   readonly settler: Settler
+  readonly gate: Gate
   readonly waiters: Waiters
   readonly recovery: Recovery
   readonly queueAgain: QueueAgain
@@ -67,12 +69,13 @@ export class Submitter {
     const { completionWindow, metadata } = settings
     // A scope may use several providers; one that does not offer the window gives its usual one.
     const window = windows.includes(completionWindow) ? completionWindow : (windows[0] ?? completionWindow)
-    const intent = store.claim(
-      owner(),
-      { tag: this.#parts.newTag(), target, window, metadata, root },
-      jobs,
-      clock.now(),
-    )
+    const { gate, newTag } = this.#parts
+    const admitted = gate.admit(jobs)
+    if (admitted.length === 0) return
+    const reservation = gate.reservation(admitted)
+    const wanted = { tag: newTag(), target, window, metadata, root }
+    const intent = store.claim(owner(), wanted, admitted, clock.now(), reservation)
+    if (reservation && (intent?.jobs ?? 0) < admitted.length) gate.refuseOver(admitted)
     if (!intent) return
     emit({ ...aboutBatch(intent, clock.now()), type: 'batch-submitting', reason })
     await this.carryOn(new OpenBatch(intent, account))
@@ -111,6 +114,7 @@ export class Submitter {
   split(batch: OpenBatch, groups: readonly (readonly JobId[])[], reason: string): void {
     const { settler, waiters, track } = this.#parts
     for (const group of groups) {
+      // What was reserved for these is free again when they are claimed anew.
       const wanted = settler.sendBack(batch, group, reason, { counted: false })
       const queue = wanted[0] === undefined ? undefined : waiters.first(wanted[0])?.queue
       if (queue) void track(() => this.submit(queue, wanted, 'split', batch.intent.root))
@@ -129,7 +133,7 @@ export class Submitter {
           if (!(await this.#parts.recovery.resolve(batch))) return
           continue
         }
-        if (this.#context.stopping.aborted) return this.#letGo(batch)
+        if (this.#isOver()) return this.#letGo(batch)
         if (state === 'claimed') await this.#upload(batch)
         else await this.#create(batch)
         failures = 0
@@ -159,12 +163,12 @@ export class Submitter {
   }
 
   async #create(batch: OpenBatch): Promise<void> {
-    const { store, clock, emit, stopping } = this.#context
+    const { store, clock, emit } = this.#context
     const { adapter, call } = batch.account
     let spooled: Spool | undefined
     let isAway = false
     const writeAhead = (): void => {
-      if (stopping.aborted) throw new Stopped()
+      if (this.#isOver()) throw new Stopped()
       const now = clock.now()
       this.#mustAdvance(batch, { state: 'creating', creatingAt: now }, now)
       // The write itself may have outlasted the lease, on a disk that stalls or a computer that slept: then it is somebody else's.
@@ -242,11 +246,19 @@ export class Submitter {
     )
   }
 
-  /** The scope stops before anything was billed: the jobs go back to the store. */
+  #isOver(): boolean {
+    const { stopping, timeUp } = this.#context
+    return stopping.aborted || timeUp.aborted
+  }
+
+  /** The scope stops, or its time is up, before anything was billed: the jobs go back to the store. */
   #letGo(batch: OpenBatch): void {
-    const jobs = this.#context.store.unsettled(batch.intent.id).map(({ job }) => job)
-    this.#parts.settler.sendBack(batch, jobs, 'scope-closed', { counted: false })
+    const { store, stopping } = this.#context
+    const jobs = store.unsettled(batch.intent.id).map(({ job }) => job)
+    const reason = stopping.aborted ? 'scope-closed' : 'time-limit'
+    const wanted = this.#parts.settler.sendBack(batch, jobs, reason, { counted: false })
     this.#abandon(batch)
+    if (!stopping.aborted) this.#parts.gate.refuse(wanted, TIME_UP)
   }
 
   #abandon(batch: OpenBatch): void {
@@ -255,11 +267,11 @@ export class Submitter {
   }
 
   async #backOff(batch: OpenBatch, error: unknown, failures: number, since: number): Promise<void> {
-    const { clock, random, stopping } = this.#context
+    const { clock, random, stopping, timeUp } = this.#context
     const retryAfter = error instanceof ProviderError ? error.retryAfterMs : undefined
     const retryInMs = backOffMs(failures, random(), retryAfter)
     this.#sayUnreachable(batch, batch.intent.state === 'claimed' ? 'upload' : 'create', error, since, retryInMs)
-    await sleep(clock, retryInMs, { signal: stopping })
+    await sleep(clock, retryInMs, { signal: AbortSignal.any([stopping, timeUp]) })
   }
 
   #sayUnreachable(batch: OpenBatch, doing: string, error: unknown, since: number, retryInMs: number): void {

@@ -1,4 +1,5 @@
 import type { JobId } from '../core/job.ts'
+import type { Forecast } from '../core/pricing.ts'
 import type { Reply } from '../core/reply.ts'
 import type { JobQueue, JobSize } from './queue.ts'
 
@@ -7,6 +8,8 @@ export interface Waiter extends JobSize {
   readonly queue: JobQueue
   readonly fingerprint: string
   readonly resolve: (reply: Reply) => void
+  /** What was expected of it, where somebody has to know. */
+  readonly forecast?: Forecast | undefined
 }
 
 /** Who waits for which job. Most jobs have one waiter; an SDK's retry that joined adds a second. */

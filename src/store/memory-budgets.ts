@@ -19,7 +19,8 @@ interface Budget {
 /** Budgets of a store in memory; what each does is said where the other store has them. */
 export interface MemoryBudgets {
   join(owner: number, isUnderWay: (owner: number, since: number) => boolean, now: number): void
-  follow(owner: number, before: number): void
+  /** False when the owner before had none. */
+  follow(owner: number, before: number): boolean
   stateOf(owner: number): BudgetState | undefined
   fit(owner: number, jobs: readonly JobId[], reserve: Reservation): ReadonlyMap<JobId, number>
   hold(intent: number, owner: number, amounts: ReadonlyMap<JobId, number>): void
@@ -52,6 +53,7 @@ export function memoryBudgets(): MemoryBudgets {
     follow(owner, before) {
       const budget = byOwner.get(before)
       if (budget) byOwner.set(owner, budget)
+      return budget !== undefined
     },
     stateOf(owner) {
       const budget = byOwner.get(owner)

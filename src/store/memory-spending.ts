@@ -39,6 +39,10 @@ export function memorySpending(): MemorySpending {
       [...entries]
         .filter(([, entry]) => entry.day >= day)
         .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([, { cost, liveCost, ...entry }]) => ({ ...entry, costUsd: usdOf(cost), liveCostUsd: usdOf(liveCost) })),
+        .map(([, entry]) => spendingOf(entry)),
   }
+}
+
+function spendingOf({ cost, liveCost, ...entry }: Entry): Spending {
+  return { ...entry, costUsd: usdOf(cost), liveCostUsd: usdOf(liveCost) }
 }

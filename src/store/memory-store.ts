@@ -265,8 +265,8 @@ export function openMemoryStore(): Store {
     enter({ leaseUntil, run, hasLimit }, now) {
       owners += 1
       leases.set(owners, leaseUntil)
-      if (run && 'after' in run) budgets.follow(owners, run.after)
-      else if (hasLimit) budgets.join(owners, isUnderWay, now)
+      const isFollowing = run && 'after' in run && budgets.follow(owners, run.after)
+      if (hasLimit && !isFollowing) budgets.join(owners, isUnderWay, now)
       present.entered(owners)
       return owners
     },

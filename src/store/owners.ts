@@ -21,9 +21,10 @@ export function ownersIn({ database }: Connection, budgets: Pick<Budgets, 'join'
     'INSERT INTO runs (id, started_at, pid, program, metadata) VALUES (?, ?, ?, ?, ?)',
   )
   const joinOwnRun = database.prepare<[number]>('UPDATE owners SET run = id WHERE id = ?')
-  const follow = database.prepare<[number, number, number]>(
-    `UPDATE owners SET run = (SELECT run FROM owners WHERE id = ?), budget = (SELECT budget FROM owners WHERE id = ?) WHERE id = ?`,
+  const follow = database.prepare<[number, number]>(
+    'UPDATE owners SET run = (SELECT run FROM owners WHERE id = ?) WHERE id = ?',
   )
+  const budgetOf = database.prepare<[number], number | null>('SELECT budget FROM owners WHERE id = ?').pluck()
   const endRun = database.prepare<[number, number]>(
     'UPDATE runs SET ended_at = ? WHERE id = (SELECT run FROM owners WHERE id = ?)',
   )
@@ -38,10 +39,13 @@ export function ownersIn({ database }: Connection, budgets: Pick<Budgets, 'join'
 
   return {
     enter({ pid, leaseUntil, run, hasLimit }, now) {
-      const id = Number(insert.run(pid, leaseUntil, hasLimit ? budgets.join(now) : null).lastInsertRowid)
-      if (run && 'after' in run) {
-        follow.run(run.after, run.after, id)
-      } else if (run) {
+      const before = run && 'after' in run ? run.after : undefined
+      const kept = before === undefined ? undefined : budgetOf.get(before)
+      const budget = kept ?? (hasLimit ? budgets.join(now) : null)
+      const id = Number(insert.run(pid, leaseUntil, budget).lastInsertRowid)
+      if (before !== undefined) {
+        follow.run(before, id)
+      } else if (run && 'program' in run) {
         joinOwnRun.run(id)
         beginRun.run(id, now, pid, run.program, JSON.stringify(run.metadata))
       }

@@ -66,12 +66,15 @@ export function spendingIn(database: Database): SpendingBook {
         )
       }
     },
-    since: (day) =>
-      select.all(day).map(({ metadata, cost, liveCost, ...row }) => ({
-        ...row,
-        metadata: Metadata.parse(JSON.parse(metadata)),
-        costUsd: usdOf(cost),
-        liveCostUsd: usdOf(liveCost),
-      })),
+    since: (day) => select.all(day).map(spendingOf),
+  }
+}
+
+function spendingOf({ metadata, cost, liveCost, ...row }: SpendingRow): Spending {
+  return {
+    ...row,
+    metadata: Metadata.parse(JSON.parse(metadata)),
+    costUsd: usdOf(cost),
+    liveCostUsd: usdOf(liveCost),
   }
 }
