@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { type BatchifyOptions, type Config, parseConfig } from './config.ts'
 import { type DeferredExit, OffpeakError, type RunningBatch } from './core/errors.ts'
 import type { EventOf, EventType, OffpeakEvent } from './core/events.ts'
+import type { Reply } from './core/reply.ts'
 import type { Report } from './core/report.ts'
+import type { CapturedRequest } from './core/request.ts'
 import type { Snapshot } from './core/snapshot.ts'
 import type { Store } from './core/store.ts'
 import { announceScope } from './diagnostics.ts'
@@ -47,6 +49,8 @@ export interface OpenedScope extends BatchScope {
   abandon(): Promise<void>
   /** Rejects with `DeferredExit` if the scope defers itself; never resolves. */
   readonly deferred: Promise<never>
+  /** Takes a request as interception would. undefined: it cannot ride a batch, and an event has said why. */
+  submit(request: CapturedRequest): Promise<Reply> | undefined
   /** Callers still waiting. */
   pending(): number
   /** The process ends now, whatever is under way: shows the summary, synchronously. */
@@ -250,6 +254,7 @@ function scopeOver(parts: Parts): OpenedScope {
       leaving.catch(() => undefined)
     },
     deferred,
+    submit: (request) => manager.submit(request),
     pending: () => manager.pending,
     conclude() {
       if (!hasEnded) display.close(report())

@@ -72,7 +72,10 @@ export function carriedHeaders(
 const SEPARATOR = '\0'
 
 /** Everything that tells one account from another, as one text. Holds secrets: hash it before it goes anywhere. */
-export function accountText(target: Target, carried: readonly HeaderPair[]): string {
+export function accountText(
+  target: Pick<Target, 'provider' | 'baseUrl' | 'query'>,
+  carried: readonly HeaderPair[],
+): string {
   const headers = carried.map(([name, value]) => `${name}:${value}`).sort()
   return [target.provider, target.baseUrl, target.query, ...headers].join(SEPARATOR)
 }

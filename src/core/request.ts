@@ -41,6 +41,8 @@ export interface CapturedRequest extends RequestHead {
   /** The same, parsed: always an object. */
   readonly json: JsonObject
   readonly cancel?: CancelToken
+  /** Which of its kind it is, where that is known: the retry of a stored job, which takes that job's place. Absent: it is counted. */
+  readonly occurrence?: number
 }
 
 /** Why a request that matched a provider went through at full price. */
