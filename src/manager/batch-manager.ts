@@ -11,6 +11,7 @@ import type { CapturedRequest } from '../core/request.ts'
 import type { NewRun, Store } from '../core/store.ts'
 import { about, aboutBatch } from './about.ts'
 import { Accounts, fingerprint, lineBytes, modelOf } from './accounts.ts'
+import { whyNotBatched } from './admission.ts'
 import { Caller } from './caller.ts'
 import { Collector } from './collector.ts'
 import { OpenBatch, type Account, type ManagerContext, type ManagerSettings } from './context.ts'
@@ -217,9 +218,8 @@ export class BatchManager {
     if (!adapter) return undefined
     const queue = this.#accounts.queueFor(request, adapter)
     const bytes = lineBytes(request.body)
-    const tooLarge = bytes > adapter.limits.bytesPerJob ? 'its body is larger than a batch may be' : undefined
     const isClosed = this.#stopping.signal.aborted && this.#afterwards === 'pass'
-    const detail = isClosed ? 'the scope has ended' : (adapter.admit?.(json, target) ?? tooLarge)
+    const detail = isClosed ? 'the scope has ended' : whyNotBatched(adapter, request, bytes)
     if (detail !== undefined) {
       const reason = isClosed ? 'scope-closed' : 'not-admitted'
       emit({ ...about(queue.target, clock.now()), type: 'request-passed-through', reason, detail })

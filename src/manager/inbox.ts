@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { CapturedRequest } from '../core/request.ts'
+import { Occurrences } from './occurrences.ts'
 import type { Waiter } from './waiters.ts'
 
 /** Jobs, or characters of their bodies, kept in memory until the turn ends; beyond, they are written at once. */
@@ -18,10 +19,7 @@ export interface Arrival extends Waiter {
 export class Inbox {
   readonly #clock: Clock
   readonly #onDue: () => void
-  /** What this scope has asked, by fingerprint. */
-  readonly #asked = new Set<string>()
-  /** How often, where it was more than once: rare, and so kept apart. */
-  readonly #repeated = new Map<string, number>()
+  readonly #occurrences = new Occurrences()
   #arrivals: Arrival[] = []
   #characters = 0
 
@@ -36,13 +34,7 @@ export class Inbox {
 
   /** Which of its kind in this scope a request is, from 1. An SDK's own retry is the same request again, not another one. */
   occurrence(request: CapturedRequest, fingerprint: string): number {
-    const known = this.#asked.size
-    // Adding tells as well whether it was there: one look-up, among as many fingerprints as there are requests.
-    if (this.#asked.add(fingerprint).size > known) return 1
-    const before = this.#repeated.get(fingerprint) ?? 1
-    if (isRetry(request)) return before
-    this.#repeated.set(fingerprint, before + 1)
-    return before + 1
+    return this.#occurrences.of(request, fingerprint)
   }
 
   add(arrival: Arrival): void {
@@ -59,8 +51,4 @@ export class Inbox {
     this.#characters = 0
     return arrivals
   }
-}
-
-function isRetry({ headers }: CapturedRequest): boolean {
-  return headers.some(([name, value]) => name === 'x-stainless-retry-count' && Number(value) > 0)
 }
