@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { version } from './cli/version.ts'
 import type { EventOf, EventType, OffpeakEvent } from './core/events.ts'
 import { EVENT_TYPES, SCOPE_CHANNEL } from './diagnostics.ts'
-import { createMetrics, type Metrics } from './otel/metrics.ts'
+import { type Metrics, metricsOf } from './otel/metrics.ts'
 import { watchSpans } from './otel/spans.ts'
 import type { WatchedScope } from './otel/watcher.ts'
 
@@ -48,13 +48,12 @@ function telemetryOf({ tracer, meter }: InstrumentOptions): Telemetry {
   const own = version()
   return {
     tracer: tracer ?? trace.getTracer('offpeak', own),
-    metrics: createMetrics(meter ?? metrics.getMeter('offpeak', own)),
+    metrics: metricsOf(meter ?? metrics.getMeter('offpeak', own)),
   }
 }
 
 function instrumentOne(scope: InstrumentedScope, options: InstrumentOptions): () => void {
-  const telemetry = telemetryOf(options)
-  const undo = follow(scope, telemetry, () => telemetry.metrics.end())
+  const undo = follow(scope, telemetryOf(options), () => undefined)
   return () => undo()
 }
 
@@ -70,7 +69,6 @@ function instrumentAll(options: InstrumentOptions): () => void {
   return () => {
     unsubscribe(SCOPE_CHANNEL, onScope)
     for (const undo of following) undo()
-    telemetry.metrics.end()
   }
 }
 

@@ -8,7 +8,18 @@ import type { WatchedScope, Watcher } from './watcher.ts'
 /** Follows any number of scopes with one set of instruments. */
 export interface Metrics {
   watch(scope: WatchedScope): Watcher
-  end(): void
+}
+
+const known = new WeakMap<Meter, Metrics>()
+
+/** A meter's own: two that observe one instrument would overwrite each other. */
+export function metricsOf(meter: Meter): Metrics {
+  let found = known.get(meter)
+  if (!found) {
+    found = createMetrics(meter)
+    known.set(meter, found)
+  }
+  return found
 }
 
 /** Those the conventions ask for (doubling from 10 ms to 82 s), doubled on up to a batch's longest: eight days. */
@@ -16,8 +27,10 @@ const SECONDS: readonly number[] = Array.from({ length: 27 }, (_, power) => Math
 /** As the conventions ask for: https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-metrics.md */
 const TOKENS: readonly number[] = Array.from({ length: 14 }, (_, power) => 4 ** power)
 
-export function createMetrics(meter: Meter): Metrics {
+function createMetrics(meter: Meter): Metrics {
   const scopes = new Set<WatchedScope>()
+  /** Kinds of batches that were ever open: a gauge keeps its last value until it is given another. */
+  const kinds = new Map<string, Attributes>()
   const duration = meter.createHistogram('gen_ai.client.operation.duration', {
     unit: 's',
     description: 'From the moment a request was asked until it was answered.',
@@ -58,7 +71,7 @@ export function createMetrics(meter: Meter): Metrics {
   })
   const batchAge = meter.createObservableGauge('offpeak.batch.age', {
     unit: 's',
-    description: 'Age of the oldest open batch of a provider and model.',
+    description: 'Age of the oldest open batch of a provider and model; 0 when none is open.',
   })
 
   function observe(observer: Parameters<Parameters<Meter['addBatchObservableCallback']>[0]>[0]): void {
@@ -73,16 +86,16 @@ export function createMetrics(meter: Meter): Metrics {
       running,
       sum((requests) => requests.running),
     )
-    const oldest = new Map<string, { readonly ageMs: number; readonly attributes: Attributes }>()
+    const oldest = new Map<string, number>()
     for (const batch of snapshots.flatMap(({ batches }) => batches)) {
-      const key = `${batch.provider}\0${batch.model}`
-      if (batch.ended || batch.ageMs < (oldest.get(key)?.ageMs ?? 0)) continue
-      oldest.set(key, { ageMs: batch.ageMs, attributes: providerAttributes(batch) })
+      if (batch.ended) continue
+      const kind = `${batch.provider}\0${batch.model}`
+      if (!kinds.has(kind)) kinds.set(kind, providerAttributes(batch))
+      oldest.set(kind, Math.max(batch.ageMs, oldest.get(kind) ?? 0))
     }
-    for (const { ageMs, attributes } of oldest.values()) observer.observe(batchAge, ageMs / 1000, attributes)
+    for (const [kind, attributes] of kinds) observer.observe(batchAge, (oldest.get(kind) ?? 0) / 1000, attributes)
   }
-  const observed = [queueDepth, running, batchAge]
-  meter.addBatchObservableCallback(observe, observed)
+  meter.addBatchObservableCallback(observe, [queueDepth, running, batchAge])
 
   function settle(event: EventOf<'request-settled'>, askedAt: number | undefined): void {
     const attributes = requestAttributes(event)
@@ -126,6 +139,5 @@ export function createMetrics(meter: Meter): Metrics {
         end: () => void scopes.delete(scope),
       }
     },
-    end: () => meter.removeBatchObservableCallback(observe, observed),
   }
 }
