@@ -3,7 +3,7 @@ import { type DeferredExit, OffpeakError } from './core/errors.ts'
 import { createScope, type OpenedScope } from './create.ts'
 import { INTERCEPTION } from './intercept/scope.ts'
 
-const EXIT = { deferred: 0, failed: 1, usage: 2 } as const
+const EXIT = { deferred: 0, failed: 1, usage: 2, cost: 4 } as const
 
 /**
  * Batches everything this process asks from here to its end, which comes when it would have come anyway: its exit code, signals, stdin
@@ -20,7 +20,14 @@ export function batchProcess(optionsText: string | undefined, isFirst: boolean):
     isClosing = true
     scope.close().catch((error: unknown) => fail(error))
   })
-  process.on('exit', () => scope.conclude())
+  process.on('exit', () => {
+    scope.conclude()
+    const refused = process.exitCode ? undefined : scope.costLimit()
+    if (!refused) return
+    // A program that has failed for it, and has not said how it wants to end.
+    process.stderr.write(`${refused.message}\n`)
+    process.exitCode = EXIT.cost
+  })
   scope.deferred.catch((exit: DeferredExit) => {
     isClosing = true
     // It rejects with the very same, once the store is left.
@@ -56,9 +63,9 @@ function parseOptions(text: string | undefined): BatchifyOptions {
 
 /** Before the program began, or after it ended: there is nobody to throw at. */
 function fail(error: unknown): never {
-  const isUsage = error instanceof OffpeakError && error.code === 'invalid-options'
+  const code = error instanceof OffpeakError ? error.code : undefined
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exit(isUsage ? EXIT.usage : EXIT.failed)
+  process.exit(code === 'invalid-options' ? EXIT.usage : code === 'cost-limit' ? EXIT.cost : EXIT.failed)
 }
 
 function farewell({ batches, message }: DeferredExit): string {

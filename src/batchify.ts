@@ -1,11 +1,12 @@
 import type { BatchifyOptions } from './config.ts'
-import { OffpeakError } from './core/errors.ts'
+import { DeferredExit, OffpeakError } from './core/errors.ts'
 import { type BatchScope, createScope } from './create.ts'
 import { INTERCEPTION } from './intercept/scope.ts'
 
 /**
  * Runs `fn`; every call it makes to a provider rides that provider's Batch API. Resolves with what `fn` returned once every call is
  * answered. When `fn` throws, what was not yet submitted is dropped and its error is thrown on.
+ * Rejects with `CostLimitError` when `maxCostUsd` kept calls from being sent, whatever `fn` made of it.
  * Throws `OffpeakError` on unknown options or a store that cannot be used.
  */
 export function batchify<T>(fn: () => T | Promise<T>): Promise<T>
@@ -37,6 +38,8 @@ async function runBatched<T>(options: BatchifyOptions, fn: () => T | Promise<T>)
     // A deferral ends the wait whatever the program makes of the replies it gets.
     result = await Promise.race([scope.run(fn), scope.deferred])
   } catch (error) {
+    // What was refused for its cost may be all that went wrong: that is told first, once what runs is done.
+    if (!(error instanceof DeferredExit) && scope.costLimit()) await scope.finish(error)
     // What the program threw is what it wants to hear of, not what went wrong on the way out.
     await scope.abandon().catch(() => undefined)
     throw error

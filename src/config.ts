@@ -43,6 +43,14 @@ export interface BatchifyOptions {
   leaseMs?: number | undefined
   /** Stop when everything is submitted and only polling has been left for `idleMs` (default 60 000). Default `false`. */
   deferred?: boolean | { idleMs?: number | undefined } | undefined
+  /** Refuse requests before more is spent; shared with every scope that has a limit and is under way on the same store. */
+  maxCostUsd?: number | undefined
+  /** With `maxCostUsd`: send what nobody can price as well. Default `false`. */
+  allowUnpriced?: boolean | undefined
+  /** No more open batches than this for one account. */
+  maxBatchesInFlight?: number | undefined
+  /** After this long nothing more is sent, and what is under way is cancelled; answers that came are kept. */
+  timeLimitMs?: number | undefined
   /** What to do when a provider does not say whether it created a batch. Default `'wait'` for `settleMs`. */
   onAmbiguous?: 'wait' | 'resubmit' | 'fail' | undefined
 }
@@ -70,6 +78,10 @@ export interface Config {
   readonly leaseMs: number
   readonly onAmbiguous: 'wait' | 'resubmit' | 'fail'
   readonly deferAfterMs: number | undefined
+  readonly maxCostUsd: number | undefined
+  readonly allowUnpriced: boolean
+  readonly maxBatchesInFlight: number | undefined
+  readonly timeLimitMs: number | undefined
   /** OFFPEAK_DISABLE: everything passes through. */
   readonly disabled: boolean
 }
@@ -79,6 +91,8 @@ type Environment = Readonly<Record<string, string | undefined>>
 const DAY_MS = 24 * 60 * 60_000
 const LONGEST_MS = 365 * DAY_MS
 const DEFER_AFTER_MS = 60_000
+/** What is counted exactly. */
+const MOST_USD = 1_000_000
 
 const count = z.number().int().min(1)
 const duration = z.number().min(0).max(LONGEST_MS)
@@ -104,6 +118,10 @@ const Options = z.strictObject({
   settleMs: duration.default(180_000),
   leaseMs: interval.default(30_000),
   deferred: z.union([z.boolean(), z.strictObject({ idleMs: duration.default(DEFER_AFTER_MS) })]).default(false),
+  maxCostUsd: z.number().positive().max(MOST_USD).optional(),
+  allowUnpriced: z.boolean().default(false),
+  maxBatchesInFlight: count.optional(),
+  timeLimitMs: interval.optional(),
   onAmbiguous: z.enum(['wait', 'resubmit', 'fail']).default('wait'),
 })
 
@@ -120,6 +138,7 @@ export function parseConfig(
   const parsed = Options.safeParse(options)
   if (!parsed.success) throw invalid(parsed.error.issues.map(describe).join('; '))
   const { cache, store, pollIntervalMs, maxPollIntervalMs, baseUrls, providers, deferred, ...rest } = parsed.data
+  const { maxCostUsd, maxBatchesInFlight, timeLimitMs } = rest
   checkMetadata(rest.metadata, adapters)
   checkWindow(rest.completionWindow, adapters)
   const firstPollMs = pollIntervalMs ?? DEFAULT_POLL_MS
@@ -128,6 +147,9 @@ export function parseConfig(
   }
   return Object.freeze({
     ...rest,
+    maxCostUsd,
+    maxBatchesInFlight,
+    timeLimitMs,
     pollIntervalMs,
     maxPollIntervalMs: maxPollIntervalMs ?? Math.max(60_000, firstPollMs),
     adapters: configured(adapters, providers),

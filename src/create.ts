@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type BatchifyOptions, type Config, parseConfig } from './config.ts'
-import { type DeferredExit, OffpeakError, type RunningBatch } from './core/errors.ts'
+import { type CostLimitError, type DeferredExit, OffpeakError, type RunningBatch } from './core/errors.ts'
 import type { EventOf, EventType, OffpeakEvent } from './core/events.ts'
 import type { Reply } from './core/reply.ts'
 import type { Report } from './core/report.ts'
@@ -12,7 +12,9 @@ import { createEmitter } from './emitter.ts'
 import { type Batcher, bypass, INTERCEPTION, type InterceptionScope, openScope } from './intercept/scope.ts'
 import { onLeaving } from './leaving.ts'
 import { BatchManager } from './manager/batch-manager.ts'
-import { createLedger, type Ledger } from './money/ledger.ts'
+import { type AnswerCost as LedgerCost, createLedger, type Ledger } from './money/ledger.ts'
+import { createPricing, type ScopePricing } from './price-requests.ts'
+import { programName } from './program-name.ts'
 import { createDisplay, type Display } from './progress/display.ts'
 import { createProgress, type Progress, reduce, toReport, toSnapshot } from './progress/snapshot.ts'
 import { passThroughWarning } from './progress/warnings.ts'
@@ -44,7 +46,9 @@ export interface BatchScope extends AsyncDisposable {
 export interface OpenedScope extends BatchScope {
   readonly [INTERCEPTION]: InterceptionScope
   /** Ends when its callback has returned: as `close`, but once deferred it goes on refusing what the callback may still ask. */
-  finish(): Promise<void>
+  finish(cause?: unknown): Promise<void>
+  /** What a limit of cost has kept from being sent; undefined when nothing. */
+  costLimit(): CostLimitError | undefined
   /** Ends when its callback has failed: as `abort`, with the same exception. Resolves once the store is let go of. */
   abandon(): Promise<void>
   /** Rejects with `DeferredExit` if the scope defers itself; never resolves. */
@@ -84,6 +88,7 @@ function assemble(config: Config, store: Store, atDeferral: AtDeferral): OpenedS
   const clock = systemClock
   const progress = createProgress(clock.now(), (provider, model) => store.durations(provider, model))
   const ledger = createLedger()
+  const pricing = createPricing(store, clock)
   const display = createDisplay({
     mode: config.display,
     stream: process.stderr,
@@ -101,7 +106,7 @@ function assemble(config: Config, store: Store, atDeferral: AtDeferral): OpenedS
   }
   const emit = (event: OffpeakEvent): void => {
     reduce(progress, event)
-    if (event.type === 'request-settled') ledger.settle(event)
+    if (event.type === 'request-settled') ledger.settle(event, recordedCost(event))
     display.handle(event)
     quietly?.(event)
     emitter.emit(event)
@@ -123,6 +128,8 @@ function assemble(config: Config, store: Store, atDeferral: AtDeferral): OpenedS
     onFault: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
     onDeferred: deferral.reject,
     notify,
+    pricing,
+    run: { program: programName(process.argv), metadata: config.metadata },
   })
   const match = createMatch(config.adapters, config.baseUrls)
   const batcher: Batcher = {
@@ -143,6 +150,7 @@ function assemble(config: Config, store: Store, atDeferral: AtDeferral): OpenedS
     display,
     progress,
     ledger,
+    pricing,
     emitter,
     store,
     ownStore,
@@ -161,6 +169,7 @@ interface Parts {
   readonly display: Display
   readonly progress: Progress
   readonly ledger: Ledger
+  readonly pricing: ScopePricing
   readonly emitter: ReturnType<typeof createEmitter>
   readonly store: Store
   /** Ours to close. */
@@ -203,6 +212,7 @@ function scopeOver(parts: Parts): OpenedScope {
       if (!exit) interception.close()
       emit({ type: 'scope-closed', at: systemClock.now() })
       display.close(report())
+      parts.pricing[Symbol.dispose]()
       ownStore?.[Symbol.dispose]()
       hasEnded = true
     }
@@ -214,9 +224,15 @@ function scopeOver(parts: Parts): OpenedScope {
     if (ending) void defer()
     else ending = end(defer)
   })
-  const whenEnded = async (): Promise<void> => {
+  let hasToldLimit = false
+  const whenEnded = async (cause?: unknown): Promise<void> => {
     await ending
     if (exit) throw exit
+    const refused = manager.costLimit(cause)
+    // Whoever has closed the block has heard of it when it is disposed.
+    if (!refused || hasToldLimit) return
+    hasToldLimit = true
+    throw refused
   }
 
   return {
@@ -234,9 +250,9 @@ function scopeOver(parts: Parts): OpenedScope {
     close() {
       return this.finish().finally(() => interception.close())
     },
-    finish() {
+    finish(cause) {
       ending ??= end(() => manager.close())
-      return whenEnded().finally(() => interception.leave())
+      return whenEnded(cause).finally(() => interception.leave())
     },
     abandon() {
       if (exit) interception.leave()
@@ -255,6 +271,7 @@ function scopeOver(parts: Parts): OpenedScope {
     },
     deferred,
     submit: (request) => manager.submit(request),
+    costLimit: () => manager.costLimit(),
     pending: () => manager.pending,
     conclude() {
       if (!hasEnded) display.close(report())
@@ -266,6 +283,11 @@ function scopeOver(parts: Parts): OpenedScope {
       return whenEnded()
     },
   }
+}
+
+/** The engine has priced it already, in the same words as the store. */
+function recordedCost({ cost }: EventOf<'request-settled'>): LedgerCost {
+  return cost ? { kind: 'known', ...cost } : { kind: 'unknown', because: 'its price is not known' }
 }
 
 /** What a user who pressed Ctrl-C wants to know. */

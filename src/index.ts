@@ -7,7 +7,7 @@ install()
 export { batchify } from './batchify.ts'
 export type { BatchifyOptions } from './config.ts'
 export type { BatchScope } from './create.ts'
-export { DeferredExit, OffpeakError, type ErrorCode, type RunningBatch } from './core/errors.ts'
+export { CostLimitError, DeferredExit, OffpeakError, type ErrorCode, type RunningBatch } from './core/errors.ts'
 export type { EventOf, EventType, OffpeakEvent } from './core/events.ts'
 export type { Report } from './core/report.ts'
 export type { Snapshot } from './core/snapshot.ts'

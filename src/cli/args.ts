@@ -4,7 +4,7 @@ import { nearest } from '../core/nearest.ts'
 import { DURATION_FORM, parseDuration } from './duration.ts'
 
 /** What a flag takes. `texts`: a text each time it is given. */
-export type FlagKind = 'switch' | 'text' | 'texts' | 'port' | 'milliseconds' | 'duration' | 'count'
+export type FlagKind = 'switch' | 'text' | 'texts' | 'port' | 'milliseconds' | 'duration' | 'count' | 'amount'
 
 export interface Flag {
   readonly kind: FlagKind
@@ -55,6 +55,12 @@ function readValue(name: string, kind: Exclude<FlagKind, 'switch' | 'texts'>, te
     const ms = parseDuration(text)
     if (ms === undefined) throw usageError(`--${name} must be a duration such as ${DURATION_FORM}, not "${text}"`)
     return ms
+  }
+  if (kind === 'amount') {
+    if (!/^\d{1,9}(\.\d{1,9})?$/.test(text) || Number(text) === 0) {
+      throw usageError(`--${name} must be an amount above 0 such as 5 or 0.25, not "${text}"`)
+    }
+    return Number(text)
   }
   if (!/^[1-9]\d{0,9}$/.test(text)) {
     const unit = kind === 'milliseconds' ? ' of milliseconds' : ''

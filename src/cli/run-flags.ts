@@ -22,6 +22,10 @@ export const RUN_FLAGS = {
   'on-ambiguous': { kind: 'text' },
   deferred: { kind: 'switch' },
   'deferred-after': { kind: 'duration' },
+  'max-cost': { kind: 'amount' },
+  'allow-unpriced': { kind: 'switch' },
+  'max-batches': { kind: 'count' },
+  'time-limit': { kind: 'duration' },
   children: { kind: 'switch' },
 } as const
 
@@ -45,6 +49,10 @@ export const RUN_FLAGS_HELP = `      --batch-size <n>            Requests in a b
       --on-ambiguous <wait|resubmit|fail>
       --deferred                  Stop once only waiting is left, with exit code 0; run again to pick up
       --deferred-after <duration> The same, after waiting this long (default 60s)
+      --max-cost <usd>            Refuse requests before more is spent, with exit code 4
+      --allow-unpriced            With --max-cost: send what nobody can price as well
+      --max-batches <n>           Open batches of one account at a time
+      --time-limit <duration>     Then cancel what is under way, keeping the answers that came
       --children                  Batch worker threads and child processes of the program as well`
 
 const DAY_MS = 24 * 60 * 60_000
@@ -72,6 +80,10 @@ export function optionsOf(flags: FlagValues<typeof RUN_FLAGS>): Readonly<Record<
     leaseMs: flags.lease,
     onAmbiguous: flags['on-ambiguous'],
     deferred: deferredOf(flags),
+    maxCostUsd: flags['max-cost'],
+    allowUnpriced: flags['allow-unpriced'] || undefined,
+    maxBatchesInFlight: flags['max-batches'],
+    timeLimitMs: flags['time-limit'],
     // Every option, so that a new one is not forgotten here; these three are the program's own business.
     scope: undefined,
     providers: undefined,

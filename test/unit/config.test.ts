@@ -45,6 +45,10 @@ test('nothing said means the defaults of the option table', () => {
     leaseMs: 30_000,
     onAmbiguous: 'wait',
     deferAfterMs: undefined,
+    maxCostUsd: undefined,
+    allowUnpriced: false,
+    maxBatchesInFlight: undefined,
+    timeLimitMs: undefined,
     disabled: false,
   })
 })

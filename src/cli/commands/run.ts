@@ -17,7 +17,7 @@ arguments, and --key=value ones an object that comes last.
 Options go before the file, the program's arguments after it:
 ${RUN_FLAGS_HELP}
 
-Exit code: the program's own; 0 when it was deferred; 2 for wrong usage; 130 and 143 for SIGINT and SIGTERM.
+Exit code: the program's own; 0 when it was deferred; 2 for wrong usage; 4 when --max-cost kept something from being sent; 130 and 143 for SIGINT and SIGTERM.
 
 Examples:
   offpeak run classify.ts tickets.csv
