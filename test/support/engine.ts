@@ -166,7 +166,9 @@ function startEngine(options: EngineOptions, { store, clock, traffic, simulator 
   const own = options.wrapStore?.(store) ?? store
   const provider = options.provider ?? 'openai'
   const baseUrl = simulator.baseUrl(provider)
-  const known = adapters.map((adapter) => (adapter.name === provider ? { ...adapter, ...options.adapter } : adapter))
+  const known = adapters.map((adapter) =>
+    adapter.name === provider ? Object.assign({}, adapter, options.adapter) : adapter,
+  )
   const match = createMatch(known, { [provider]: [baseUrl] })
 
   const ownClock: Clock = {
