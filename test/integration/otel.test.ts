@@ -63,8 +63,8 @@ function pointsOf({ dataPoints }: MetricData): readonly Point[] {
   return dataPoints.map(({ value, attributes }) => ({ value, attributes }))
 }
 
-// The only other kind there is here.
 const sumOf = (points: readonly Point[]): number =>
+  // A number or, of the metrics here, a histogram.
   points.reduce((sum, { value }) => sum + (typeof value === 'number' ? value : (value as Histogram).count), 0)
 
 /** A scope that says what it is told to. */

@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { readFileSync } from 'node:fs'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { OffpeakEvent } from '../../src/core/events.ts'
 import { announceScope, EVENT_TYPES } from '../../src/diagnostics.ts'
@@ -13,6 +14,31 @@ function heardOn(name: string): readonly unknown[] {
   onTestFinished(() => void unsubscribe(name, listener))
   return heard
 }
+
+describe('the README', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  const table = readme.slice(readme.indexOf('<!-- events -->'), readme.indexOf('<!-- /events -->'))
+  const rows = table.split('\n').filter((line) => line.startsWith('| `'))
+  const ofEvery = ['type', 'at']
+  const ofRequests = [...ofEvery, 'provider', 'endpoint', 'model']
+  const ofBatches = [...ofRequests, 'intent', 'id', 'submittedAt', 'jobs', 'counts', 'metadata']
+
+  test.each(EVENT_TYPES)('says when %s happens and what it carries', (type) => {
+    const [row = '', ...others] = rows.filter((line) => line.startsWith(`| \`${type}\``))
+    const [, name = '', when = '', fields = ''] = row.split('|')
+    const common = name.includes('◦') ? ofBatches : type.startsWith('scope-') ? ofEvery : ofRequests
+
+    const documented = [...common, ...Array.from(fields.matchAll(/`(\w+)`/g), ([, field]) => field)]
+
+    expect(others).toEqual([])
+    expect(when.trim()).not.toBe('')
+    expect(new Set(documented)).toEqual(new Set(Object.keys(fact(type))))
+  })
+
+  test('names no event that there is not', () => {
+    expect(rows).toHaveLength(EVENT_TYPES.length)
+  })
+})
 
 describe('node:diagnostics_channel', () => {
   test.each(EVENT_TYPES)('%s is published as it is, once its code is through', async (type) => {

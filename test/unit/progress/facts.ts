@@ -16,6 +16,7 @@ const EXAMPLES: { readonly [T in EventType]: EventOf<T> } = {
     status: 200,
     batch: 'batch_1',
     usage: { input: 10, output: 5 },
+    cost: undefined,
     reason: undefined,
   },
   'batch-submitting': { ...ABOUT, ...BATCH, type: 'batch-submitting', id: undefined, reason: 'window' },
