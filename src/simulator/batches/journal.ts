@@ -24,7 +24,6 @@ export interface JournalProgress {
 
 /** One file of it. */
 export interface JournalChannel {
-  readonly path: string
   lines(): number
   bytes(): number
   /** Its bytes from a line (counted from 0) to the end. */
@@ -122,7 +121,6 @@ function createChannel(path: string): WritableChannel {
   const bytes = (): number => ends.at(-1) ?? 0
 
   return {
-    path,
     lines: () => ends.length,
     bytes,
     bytesFrom: (line) => bytes() - startOf(line),
