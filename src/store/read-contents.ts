@@ -1,3 +1,4 @@
+import type { Database } from 'better-sqlite3'
 import { OffpeakError } from '../core/errors.ts'
 import { damaged, openFailed } from './connection.ts'
 import { type Contents, contentsOf } from './contents.ts'
@@ -7,18 +8,27 @@ import { hasOrphanedLog } from './recognise.ts'
 
 /** Reads from a store without changing it; everything `work` reads is of one moment. */
 export function readContents<T>(file: string, busyTimeoutMs: number, work: (contents: Contents) => T): T {
+  const database = openStoreForReading(file, busyTimeoutMs)
+  try {
+    return database.transaction(() => work(contentsOf(database)))()
+  } catch (error) {
+    throw openFailed(error, file)
+  } finally {
+    database.close()
+  }
+}
+
+/** Opens a store of ours that holds something, to look at it. */
+export function openStoreForReading(file: string, busyTimeoutMs: number): Database {
   if (hasOrphanedLog(file)) throw damaged(file, 'its write-ahead log does not belong to it')
-  let database: ReturnType<typeof openForReading> | undefined
+  let database: Database | undefined
   try {
     database = openForReading(file, busyTimeoutMs)
-    const opened = database
-    checkIsOurs(opened, file)
-    if (versionOf(opened) === 0) throw new OffpeakError('store-unusable', `${file} is empty; the first run fills it.`)
-    return opened.transaction(() => work(contentsOf(opened)))()
+    checkIsOurs(database, file)
+    if (versionOf(database) === 0) throw new OffpeakError('store-unusable', `${file} is empty; the first run fills it.`)
+    return database
   } catch (error) {
     database?.close()
     throw openFailed(error, file)
-  } finally {
-    database?.close()
   }
 }
