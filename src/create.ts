@@ -12,6 +12,7 @@ import { createEmitter } from './emitter.ts'
 import { type Batcher, bypass, INTERCEPTION, type InterceptionScope, openScope } from './intercept/scope.ts'
 import { onLeaving } from './leaving.ts'
 import { BatchManager } from './manager/batch-manager.ts'
+import { moreCommands } from './more-commands.ts'
 import { type AnswerCost as LedgerCost, createLedger, type Ledger } from './money/ledger.ts'
 import { createPricing, type ScopePricing } from './price-requests.ts'
 import { programName } from './program-name.ts'
@@ -97,6 +98,7 @@ function assemble(config: Config, store: Store, atDeferral: AtDeferral): OpenedS
     beside: [process.stdout],
     progress,
     cost: () => ledger.cost(),
+    more: () => moreCommands(config.store, manager.run, process.env),
   })
   const emitter = createEmitter()
   const quietly = config.display === 'off' ? warnOnce() : undefined

@@ -66,6 +66,8 @@ const DEFERRED = 'offpeak: deferred; what was submitted goes on, and running the
 
 /** From a captured request to its reply. Puts the parts together, lets requests in, and ends in order. */
 export class BatchManager {
+  /** By which the store knows this run, whatever becomes of its lease. */
+  readonly run: number
   readonly #options: ManagerOptions
   readonly #context: ManagerContext
   readonly #stopping = new AbortController()
@@ -122,6 +124,7 @@ export class BatchManager {
     this.#options = options
     this.#context = context
     this.#lease = new Lease(options, () => tasks.guard(() => this.#rejoin()))
+    this.run = this.#lease.owner
     this.#hold = new Hold(clock, () => waiters.size > 0 && this.#isUnderWay())
     this.#deferral = new Deferral(
       clock,

@@ -26,7 +26,7 @@ export interface DisplayOptions {
   /** What has been answered so far cost and saved. */
   readonly cost?: () => Cost
   /** Commands that show more, for the end. */
-  readonly more?: readonly string[]
+  readonly more?: () => readonly string[]
 }
 
 /** Shows one scope. Never throws, whatever becomes of its stream. */
@@ -83,7 +83,7 @@ export function createDisplay(options: DisplayOptions): Display {
       if (closed) return
       closed = true
       const elapsedMs = clock.now() - progress.startedAt
-      const extras = { elapsedMs, passedThrough: progress.passedThrough, more: options.more ?? [] }
+      const extras = { elapsedMs, passedThrough: progress.passedThrough, more: options.more?.() ?? [] }
       surface.close(report && report.requests.total > 0 ? renderSummary(report, extras, look) : [])
     },
   }
