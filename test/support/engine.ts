@@ -9,6 +9,7 @@ import type { CancelToken, CapturedRequest, JsonObject } from '../../src/core/re
 import type { Store } from '../../src/core/store.ts'
 import { BatchManager } from '../../src/manager/batch-manager.ts'
 import type { ManagerSettings } from '../../src/manager/context.ts'
+import { createPricing } from '../../src/price-requests.ts'
 import { adapters, createMatch } from '../../src/providers/registry.ts'
 import {
   answerDigest,
@@ -45,6 +46,8 @@ export interface EngineOptions {
   readonly onCall?: (call: { readonly method: string; readonly path: string }) => void
   /** Called after each HTTP call has had its effect and before the engine hears of it. */
   readonly onAnswered?: (call: { readonly method: string; readonly path: string }) => void
+  /** Whether it knows what answers cost, and learns from them. */
+  readonly hasPrices?: boolean
   /** Stands between the engine and its store. */
   readonly wrapStore?: (store: Store) => Store
 }
@@ -236,6 +239,8 @@ function startEngine(options: EngineOptions, { store, clock, traffic, simulator 
     settings: { ...SETTINGS, ...options.settings },
     onDeferred: () => {},
     notify: () => {},
+    ...(options.hasPrices ? { pricing: createPricing(own, ownClock) } : {}),
+    run: { program: 'test', metadata: {} },
     onFault: (error) => void faults.push(error),
   })
 
