@@ -1,5 +1,7 @@
+import { writeFileSync } from 'node:fs'
 import type { BatchifyOptions } from './config.ts'
 import { type DeferredExit, OffpeakError } from './core/errors.ts'
+import type { Report } from './core/report.ts'
 import { createScope, type OpenedScope } from './create.ts'
 import { INTERCEPTION } from './intercept/scope.ts'
 
@@ -8,8 +10,9 @@ const EXIT = { deferred: 0, failed: 1, usage: 2, cost: 4 } as const
 /**
  * Batches everything this process asks from here to its end, which comes when it would have come anyway: its exit code, signals, stdin
  * and stdout are its own. `optionsText` is JSON. One that is not the first of its family shows log lines, and leaves the screen to that one.
+ * `reportFile` is where the scope's report goes in the end, as JSON.
  */
-export function batchProcess(optionsText: string | undefined, isFirst: boolean): void {
+export function batchProcess(optionsText: string | undefined, isFirst: boolean, reportFile?: string): void {
   const scope = open(optionsText, isFirst)
   scope[INTERCEPTION].enter()
 
@@ -20,8 +23,11 @@ export function batchProcess(optionsText: string | undefined, isFirst: boolean):
     isClosing = true
     scope.close().catch((error: unknown) => fail(error))
   })
-  process.on('exit', () => {
-    scope.conclude()
+  let failure: unknown
+  process.on('uncaughtExceptionMonitor', (error) => (failure = error))
+  process.on('exit', (code) => {
+    scope.conclude(code, failure)
+    if (reportFile !== undefined) writeReport(reportFile, scope.report())
     const refused = process.exitCode ? undefined : scope.costLimit()
     if (!refused) return
     // A program that has failed for it, and has not said how it wants to end.
@@ -59,6 +65,15 @@ function parseOptions(text: string | undefined): BatchifyOptions {
   }
   if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
   throw new OffpeakError('invalid-options', 'offpeak: OFFPEAK_OPTIONS is not a JSON object')
+}
+
+function writeReport(file: string, report: Report): void {
+  try {
+    writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`)
+  } catch (error) {
+    process.stderr.write(`offpeak: the report could not be written: ${error instanceof Error ? error.message : ''}\n`)
+    process.exitCode ||= EXIT.failed
+  }
 }
 
 /** Before the program began, or after it ended: there is nobody to throw at. */

@@ -41,7 +41,7 @@ async function runBatched<T>(options: BatchifyOptions, fn: () => T | Promise<T>)
     // What was refused for its cost may be all that went wrong: that is told first, once what runs is done.
     if (!(error instanceof DeferredExit) && scope.costLimit()) await scope.finish(error)
     // What the program threw is what it wants to hear of, not what went wrong on the way out.
-    await scope.abandon().catch(() => undefined)
+    await scope.abandon(error).catch(() => undefined)
     throw error
   }
   await scope.finish()

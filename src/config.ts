@@ -51,6 +51,8 @@ export interface BatchifyOptions {
   maxBatchesInFlight?: number | undefined
   /** After this long nothing more is sent, and what is under way is cancelled; answers that came are kept. */
   timeLimitMs?: number | undefined
+  /** Send nothing: answer with stubs, count what would be asked and what it would cost. Default `false`. */
+  dryRun?: boolean | undefined
   /** What to do when a provider does not say whether it created a batch. Default `'wait'` for `settleMs`. */
   onAmbiguous?: 'wait' | 'resubmit' | 'fail' | undefined
 }
@@ -82,6 +84,7 @@ export interface Config {
   readonly allowUnpriced: boolean
   readonly maxBatchesInFlight: number | undefined
   readonly timeLimitMs: number | undefined
+  readonly dryRun: boolean
   /** OFFPEAK_DISABLE: everything passes through. */
   readonly disabled: boolean
 }
@@ -122,6 +125,7 @@ const Options = z.strictObject({
   allowUnpriced: z.boolean().default(false),
   maxBatchesInFlight: count.optional(),
   timeLimitMs: interval.optional(),
+  dryRun: z.boolean().default(false),
   onAmbiguous: z.enum(['wait', 'resubmit', 'fail']).default('wait'),
 })
 

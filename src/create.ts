@@ -8,6 +8,7 @@ import type { CapturedRequest } from './core/request.ts'
 import type { Snapshot } from './core/snapshot.ts'
 import type { Store } from './core/store.ts'
 import { announceScope } from './diagnostics.ts'
+import { openDryRun } from './dry-run/open-dry-run.ts'
 import { createEmitter } from './emitter.ts'
 import { type Batcher, bypass, INTERCEPTION, type InterceptionScope, openScope } from './intercept/scope.ts'
 import { onLeaving } from './leaving.ts'
@@ -50,16 +51,16 @@ export interface OpenedScope extends BatchScope {
   finish(cause?: unknown): Promise<void>
   /** What a limit of cost has kept from being sent; undefined when nothing. */
   costLimit(): CostLimitError | undefined
-  /** Ends when its callback has failed: as `abort`, with the same exception. Resolves once the store is let go of. */
-  abandon(): Promise<void>
+  /** Ends when its callback has failed, by `cause`: as `abort`, with the same exception. Resolves once the store is let go of. */
+  abandon(cause?: unknown): Promise<void>
   /** Rejects with `DeferredExit` if the scope defers itself; never resolves. */
   readonly deferred: Promise<never>
   /** Takes a request as interception would. undefined: it cannot ride a batch, and an event has said why. */
   submit(request: CapturedRequest): Promise<Reply> | undefined
   /** Callers still waiting. */
   pending(): number
-  /** The process ends now, whatever is under way: shows the summary, synchronously. */
-  conclude(): void
+  /** The process ends now, whatever is under way, with this exit code, and perhaps by an error: shows the summary, synchronously. */
+  conclude(exitCode?: number, cause?: unknown): void
 }
 
 /** What becomes of those who wait when a scope defers itself: the reply that says so, or nothing, because the process ends. */
@@ -74,6 +75,7 @@ function newTag(): string {
 /** Puts the house together: the only place that sees every layer. Throws `OffpeakError` on options or a store that cannot be used. */
 export function createScope(options: BatchifyOptions, atDeferral: AtDeferral = 'answer'): OpenedScope {
   const config = parseConfig(options, process.env, adapters)
+  if (config.dryRun) return openDryRun(config)
   const clock = systemClock
   const store = typeof config.store === 'string' ? openSqliteStore({ path: config.store }) : config.store
   try {

@@ -14,4 +14,5 @@ const { env, pid } = process
 const isFirst = isMainThread && (env.OFFPEAK_ROOT_PID === undefined || env.OFFPEAK_ROOT_PID === String(pid))
 if (isFirst) env.OFFPEAK_ROOT_PID = String(pid)
 
-if (isFirst || env.OFFPEAK_CHILDREN === '1') batchProcess(env.OFFPEAK_OPTIONS, isFirst)
+if (isFirst) batchProcess(env.OFFPEAK_OPTIONS, true, env.OFFPEAK_REPORT)
+else if (env.OFFPEAK_CHILDREN === '1') batchProcess(env.OFFPEAK_OPTIONS, false)

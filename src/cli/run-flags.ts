@@ -26,6 +26,8 @@ export const RUN_FLAGS = {
   'allow-unpriced': { kind: 'switch' },
   'max-batches': { kind: 'count' },
   'time-limit': { kind: 'duration' },
+  'dry-run': { kind: 'switch' },
+  report: { kind: 'text' },
   children: { kind: 'switch' },
 } as const
 
@@ -53,6 +55,8 @@ export const RUN_FLAGS_HELP = `      --batch-size <n>            Requests in a b
       --allow-unpriced            With --max-cost: send what nobody can price as well
       --max-batches <n>           Open batches of one account at a time
       --time-limit <duration>     Then cancel what is under way, keeping the answers that came
+      --dry-run                   Send nothing: answer with stubs, and tell what would be asked and cost
+      --report <file>             Write what was counted, as JSON, in the end
       --children                  Batch worker threads and child processes of the program as well`
 
 const DAY_MS = 24 * 60 * 60_000
@@ -80,6 +84,7 @@ export function optionsOf(flags: FlagValues<typeof RUN_FLAGS>): Readonly<Record<
     leaseMs: flags.lease,
     onAmbiguous: flags['on-ambiguous'],
     deferred: deferredOf(flags),
+    dryRun: flags['dry-run'] || undefined,
     maxCostUsd: flags['max-cost'],
     allowUnpriced: flags['allow-unpriced'] || undefined,
     maxBatchesInFlight: flags['max-batches'],

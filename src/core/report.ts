@@ -1,3 +1,4 @@
+import type { DryRunReport } from './dry-run.ts'
 import type { RequestCounts } from './snapshot.ts'
 
 /** One cause of failure. The example names a job, its batch and the provider's code; never a prompt. */
@@ -20,6 +21,8 @@ export interface Report {
   /** Answered requests that are in none of the sums, because nobody could say what they cost. */
   unpricedRequests: number
   failures: readonly FailureTally[]
+  /** Of a dry run: what the program would do and cost. Everything else in here is then of nothing. */
+  dryRun?: DryRunReport
 }
 
 /** The sums of money a report carries. */

@@ -9,4 +9,6 @@ export interface Batcher {
   submit(request: CapturedRequest): Promise<Reply> | undefined
   /** A matched call that goes to the provider at full price. */
   passedThrough(target: Target, reason: PassReason, detail: string): void
+  /** What the caller of such a call gets so that it does not go to the provider; undefined, or absent: it goes. Asked first. */
+  instead?(target: Target, reason: PassReason, detail: string): Reply | undefined
 }

@@ -1,9 +1,20 @@
 import { stringify } from 'node:querystring'
+import type { Reply } from '../core/reply.ts'
 import type { HeaderPair, RequestHead, Target } from '../core/request.ts'
 import { type Bytes, type Captured, captureBody } from './capture.ts'
 import { answerDispatch, type DispatchHandler, failDispatch } from './dispatcher-answer.ts'
 import { bodyHeaders, decoded, headerPairs } from './headers.ts'
-import { activeScope, bypass, matchIn, nothingOpen, type OpenScope, registry, report, reportStray } from './registry.ts'
+import {
+  activeScope,
+  bypass,
+  CLOSED,
+  matchIn,
+  nothingOpen,
+  type OpenScope,
+  registry,
+  report,
+  reportStray,
+} from './registry.ts'
 import { callKey, noteUnshielded } from './signal-shield.ts'
 
 /** What a call looks like to an undici dispatcher, of any major version. */
@@ -67,8 +78,9 @@ function netDispatch(next: Dispatch): Dispatch {
     if (scope === 'bypass') return next(options, handler)
     if (scope !== undefined) return dispatchInto(scope, options, handler, next)
     const head = headOf(options)
-    const stray = head !== undefined && reportStray(head)
-    return stray ? bypass(() => next(options, handler)) : next(options, handler)
+    const stray = head && reportStray(head)
+    if (!stray) return next(options, handler)
+    return stray.reply ? refuseDispatch(handler, stray.reply, head) : bypass(() => next(options, handler))
   }
 }
 
@@ -111,13 +123,10 @@ interface Found {
 
 function settle(found: Found, captured: Captured): boolean {
   const { scope, target, handler } = found
-  if (captured.kind === 'unfit') {
-    report(scope, target, captured.reason, captured.detail)
-    return found.letThrough(captured.drained)
-  }
-  if (scope.closed) {
-    report(scope, target, 'scope-closed', 'the scope had closed')
-    return found.letThrough(captured.drained)
+  if (captured.kind === 'unfit' || scope.closed) {
+    const { reason, detail } = captured.kind === 'unfit' ? captured : CLOSED
+    const reply = report(scope, target, reason, detail)
+    return reply ? refuseDispatch(handler, reply, found.head) : found.letThrough(captured.drained)
   }
   const { method, url } = found.head
   const { text: body, json } = captured
@@ -129,6 +138,16 @@ function settle(found: Found, captured: Captured): boolean {
   const isFetch = found.headers.some(([name]) => name === 'sec-fetch-mode')
   if (isFetch && scope.timeouts === 'ignore') noteUnshielded()
   answerDispatch(handler, replying, { cancel, timeouts: scope.timeouts, key: callKey(url, body) })
+  return true
+}
+
+/** Plays the provider that refuses a call. */
+function refuseDispatch(handler: DispatchHandler, reply: Reply, { url }: RequestHead): boolean {
+  answerDispatch(handler, Promise.resolve(reply), {
+    cancel: { cancelled: false },
+    timeouts: 'honor',
+    key: callKey(url, ''),
+  })
   return true
 }
 

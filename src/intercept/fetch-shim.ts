@@ -3,7 +3,17 @@ import { type Bytes, type Captured, captureBody } from './capture.ts'
 import { isDisturbed, isDrainable } from './drain.ts'
 import { bodyHeaders, decoded, headerPairs } from './headers.ts'
 import { awaitReply } from './pending-call.ts'
-import { activeScope, bypass, matchIn, nothingOpen, type OpenScope, registry, report, reportStray } from './registry.ts'
+import {
+  activeScope,
+  bypass,
+  CLOSED,
+  matchIn,
+  nothingOpen,
+  type OpenScope,
+  registry,
+  report,
+  reportStray,
+} from './registry.ts'
 import { toResponse } from './response.ts'
 import { signalOf } from './signal-shield.ts'
 
@@ -17,15 +27,18 @@ export function fetchShim(below: Fetch): Fetch {
     const scope = activeScope()
     if (scope === 'bypass') return below(...call)
     if (scope !== undefined) return fetchInto(scope, call, below)
-    return isStray(call) ? bypass(() => below(...call)) : below(...call)
+    return fetchOutside(call, below)
   }
 }
 
-function isStray(call: FetchCall): boolean {
+/** Tells the open scopes of a call in none of them. */
+function fetchOutside(call: FetchCall, below: Fetch): Promise<Response> {
   // A dispatcher of its own may carry an interceptor of ours: it is asked next.
-  if (call[1] && 'dispatcher' in call[1] && call[1].dispatcher) return false
-  const head = headOf(call)
-  return head !== undefined && reportStray(head)
+  const isElsewhere = call[1] && 'dispatcher' in call[1] && call[1].dispatcher
+  const head = isElsewhere ? undefined : headOf(call)
+  const stray = head && reportStray(head)
+  if (!stray) return below(...call)
+  return stray.reply ? Promise.resolve(toResponse(stray.reply, head.url)) : bypass(() => below(...call))
 }
 
 /** Batches one call into a scope if it can be; otherwise `next` gets it. */
@@ -67,13 +80,10 @@ interface Found {
 
 function settle(found: Found, captured: Captured): Promise<Response> {
   const { scope, target } = found
-  if (captured.kind === 'unfit') {
-    report(scope, target, captured.reason, captured.detail)
-    return found.letThrough(captured.drained)
-  }
-  if (scope.closed) {
-    report(scope, target, 'scope-closed', 'the scope had closed')
-    return found.letThrough(captured.drained)
+  if (captured.kind === 'unfit' || scope.closed) {
+    const { reason, detail } = captured.kind === 'unfit' ? captured : CLOSED
+    const reply = report(scope, target, reason, detail)
+    return reply ? Promise.resolve(toResponse(reply, found.head.url)) : found.letThrough(captured.drained)
   }
   try {
     return submit(found, captured) ?? found.letThrough(captured.drained)

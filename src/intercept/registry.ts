@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Reply } from '../core/reply.ts'
 import type { PassReason, RequestHead, Target } from '../core/request.ts'
 import type { Batcher } from './batcher.ts'
 
@@ -96,37 +97,46 @@ export function matchIn(scope: OpenScope, head: RequestHead): Target | undefined
   }
 }
 
-/** Tells a scope about a matched call that goes out at full price. */
-export function report(scope: OpenScope, target: Target, reason: PassReason, detail: string): void {
+/** Why a call is not batched whose scope has closed while its body was read. */
+export const CLOSED = { reason: 'scope-closed', detail: 'the scope had closed' } as const
+
+/** Tells a scope about a matched call that cannot be batched. It goes out at full price, unless there is a reply for its caller. */
+export function report(scope: OpenScope, target: Target, reason: PassReason, detail: string): Reply | undefined {
   try {
-    scope.batcher.passedThrough(target, reason, detail)
+    const reply = scope.batcher.instead?.(target, reason, detail)
+    if (!reply) scope.batcher.passedThrough(target, reason, detail)
+    return reply
   } catch {
     // A warning is lost, the call must not be.
+    return undefined
   }
 }
 
 /** Outside calls ask no more open scopes than this: a server may have thousands open. */
 const ASKED = 8
 
+/** A call that has been reported, and what its caller gets so that it does not go out. */
+export interface Stray {
+  readonly reply: Reply | undefined
+}
+
 /**
  * A call outside any scope which some scope would have batched is reported to it: nothing goes out at full price unseen.
- * Says whether it was.
+ * undefined: it was not.
  */
-export function reportStray(head: RequestHead): boolean {
+export function reportStray(head: RequestHead): Stray | undefined {
   const here = registry.context.getStore()
   if (here !== undefined && here !== 'bypass' && here.exact) {
     const target = matchIn(here.scope, head)
     if (target) {
-      report(here.scope, target, 'scope-closed', 'sent after the scope it was started in had closed')
-      return true
+      return { reply: report(here.scope, target, 'scope-closed', 'sent after the scope it was started in had closed') }
     }
   }
   for (const scope of registry.open.slice(-ASKED)) {
     const target = matchIn(scope, head)
     if (target) {
-      report(scope, target, 'outside-scope', 'sent outside the scope while it was open')
-      return true
+      return { reply: report(scope, target, 'outside-scope', 'sent outside the scope while it was open') }
     }
   }
-  return false
+  return undefined
 }

@@ -26,6 +26,7 @@ function refusal(options: object, env: Environment = {}): string {
 
 test('nothing said means the defaults of the option table', () => {
   expect(config()).toEqual({
+    dryRun: false,
     batchSize: 1000,
     batchWindowMs: 2000,
     pollIntervalMs: undefined,

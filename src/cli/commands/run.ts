@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { constants } from 'node:os'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArguments, splitAtWord, usageError } from '../args.ts'
 import type { Command } from '../command.ts'
@@ -23,6 +23,7 @@ Examples:
   offpeak run classify.ts tickets.csv
   offpeak run --batch-size 500 --metadata team=search embed.js
   offpeak run --deferred nightly.ts
+  offpeak run --dry-run --report plan.json embed.js
   offpeak run jobs.ts:summarise report.txt --language=en
 `
 
@@ -46,6 +47,7 @@ export const run: Command = {
       env: {
         ...process.env,
         OFFPEAK_OPTIONS: JSON.stringify(options),
+        ...(flags.report === undefined ? {} : { OFFPEAK_REPORT: reportFile(flags.report) }),
         ...(flags.children ? childrenEnv(register) : {}),
       },
     })
@@ -68,6 +70,15 @@ export const run: Command = {
       interrupted.removeEventListener('abort', onInterrupt)
     }
   },
+}
+
+/** It is written when everything else is done: that it cannot be had better be said before. */
+function reportFile(path: string): string {
+  const file = resolve(path)
+  const folder = dirname(file)
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw usageError(`--report: there is no folder ${folder}`)
+  return file
 }
 
 /** A file, or a file and the name of what it exports; a drive letter is no file. */

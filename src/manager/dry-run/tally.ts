@@ -16,14 +16,11 @@ export class Tally {
   readonly #batch = new RangeSum()
   readonly #saved = new RangeSum()
 
-  addCached(): void {
+  /** A request that needs no batch. */
+  found(kind: 'answered' | 'waiting'): void {
     this.#requests += 1
-    this.#cached += 1
-  }
-
-  addJoined(): void {
-    this.#requests += 1
-    this.#joined += 1
+    if (kind === 'answered') this.#cached += 1
+    else this.#joined += 1
   }
 
   addBatch(): void {
