@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { SimulatedProvider } from '../../../src/simulator/index.ts'
 import type { Connection } from '../clients.ts'
+import type { Column } from './columns.ts'
 import type { Exceptions } from './outcome.ts'
 
 /** What a client makes of an answer: the part that was asked for, and all of it. */
@@ -41,7 +42,13 @@ export interface Client {
   readonly connect: (connection: Connection) => Calls
   /** Whether its calls take a signal, and a limit on their time. Default: both. */
   readonly takes?: { readonly signal: boolean; readonly limit: boolean }
-  /** The cells that are not `yes`. */
+  /** Its aborts are looked at once garbage has been collected, because nobody holds what passes them on. */
+  readonly losesAborts?: true
+  /** Calls whose body is worded otherwise in a batch, to the same effect: simulated answers, which quote a digest of it, then differ in that. */
+  readonly reworded?: readonly Column[]
+  /** What of an error is the same: `class and status`, where the provider tells no more of a failed row. Default: all of it. */
+  readonly rowErrors?: 'whole' | 'class and status'
+  /** The cells that are not simply `yes`. */
   readonly but?: Exceptions
 }
 

@@ -1,8 +1,7 @@
 import PQueue from 'p-queue'
-import { startTestSimulator } from '../simulator.ts'
 import type { Client } from './client.ts'
 import { type Column, COLUMNS } from './columns.ts'
-import { connectionTo, type Early, observe } from './observe.ts'
+import { connectionTo, type Early, observe, startProvider } from './observe.ts'
 import { complaint, type Exception, type Outcome } from './outcome.ts'
 
 export interface Cell {
@@ -46,6 +45,6 @@ export async function lookAt(clients: readonly Client[]): Promise<readonly Row[]
 }
 
 async function buildEarly(client: Client): Promise<Early> {
-  const simulator = await startTestSimulator()
+  const simulator = await startProvider()
   return { simulator, calls: client.connect(connectionTo(client, { simulator })) }
 }

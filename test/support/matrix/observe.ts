@@ -2,12 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { batchify, BatchScope } from '../../../src/index.ts'
-import type { Ledger, Simulator } from '../../../src/simulator/index.ts'
-import { next, type Scene, sceneWith } from '../clients-scene.ts'
+import type { Ledger, Simulator, SimulatorOptions } from '../../../src/simulator/index.ts'
+import { allOf, next, type Scene, sceneWith } from '../clients-scene.ts'
 import { comparable, type Connection, errorFacts, statusOf } from '../clients.ts'
 import { startTestSimulator } from '../simulator.ts'
 import { type Ask, type Calls, type Client, Place, WEATHER, Word } from './client.ts'
 import type { Column } from './columns.ts'
+import { collectGarbage } from './collect-garbage.ts'
 import { describeDifference } from './difference.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -29,21 +30,27 @@ type Observe = (setting: Setting) => Promise<Outcome>
 /** The limit a client is given for a call, well before the first look at its batch. */
 const LIMIT_MS = 60
 const FIRST_LOOK_MS = 150
-/** As good as never: what is slow is always ended by the client. */
-const SLOW_MS = 60_000
+/** What the client should have ended long before. */
+const SLOW_MS = 2000
+/** Short enough for no provider to ask for patience between two looks. */
+const BATCH_MS = 900
 /** No cell needs a second; a client that never settles is found out here. */
 const PATIENCE_MS = 20_000
 
 const Text = z.string().min(1)
-const Vector = z.array(z.number()).min(2)
-const Called = z.object({ name: z.literal(WEATHER), input: Place })
+/** What an answer must have to be one. */
+const GIST: Readonly<Partial<Record<Column, z.ZodType>>> = {
+  'system + tools': z.object({ name: z.literal(WEATHER), input: Place }),
+  'JSON schema': Word,
+  embeddings: z.array(z.number()).min(2),
+}
 
 const OBSERVE: Readonly<Record<Column, Observe>> = {
-  'plain answer': answering(({ plain }) => plain, Text),
-  'system + tools': answering(({ tools }) => tools, Called),
-  'JSON schema': answering(({ schema }) => schema, Word),
-  embeddings: answering(({ embeddings }) => embeddings, Vector),
-  image: answering(({ image }) => image, Text),
+  'plain answer': answering('plain answer', ({ plain }) => plain),
+  'system + tools': answering('system + tools', ({ tools }) => tools),
+  'JSON schema': answering('JSON schema', ({ schema }) => schema),
+  embeddings: answering('embeddings', ({ embeddings }) => embeddings),
+  image: answering('image', ({ image }) => image),
   'row 400': failing(400, { rows: 1, connection: {} }),
   // A row that met a 429 is sent twice more before its caller hears of it; the client's own retries are another test.
   'row 429': failing(429, { rows: 3, connection: { maxRetries: 0 } }),
@@ -51,8 +58,8 @@ const OBSERVE: Readonly<Record<Column, Observe>> = {
   'SDK timeout': timing,
   'before import': builtEarly,
   inside: answering(
+    'inside',
     ({ plain }) => plain,
-    Text,
     (batch, connect) => batch.run(connect),
   ),
 }
@@ -76,7 +83,7 @@ const PROMPT = 'Please say hello'
 type Select = (calls: Calls) => Ask<unknown> | undefined
 type Build = (batch: BatchScope, connect: () => Calls) => Calls | Promise<Calls>
 
-function answering(select: Select, gist: z.ZodType, build: Build = (_, connect) => connect()): Observe {
+function answering(column: Column, select: Select, build: Build = (_, connect) => connect()): Observe {
   return async ({ client, library }) => {
     await using scene = await openScene(client, library)
     const connect = (): Calls => client.connect(connectionTo(client, scene))
@@ -86,7 +93,7 @@ function answering(select: Select, gist: z.ZodType, build: Build = (_, connect) 
 
     const inScope = await batched(scene, async (batch) => select(await build(batch, connect))?.(PROMPT))
 
-    return compareAnswers(live, inScope, gist)
+    return compareAnswers(client, column, live, inScope)
   }
 }
 
@@ -96,7 +103,7 @@ async function builtEarly({ client, library, early }: Setting): Promise<Outcome>
 
   const inScope = await batched(scene, () => early.calls.plain(PROMPT))
 
-  return compareAnswers(live, inScope, Text)
+  return compareAnswers(client, 'before import', live, inScope)
 }
 
 function failing(status: number, { rows, connection }: { rows: number; connection: Partial<Connection> }): Observe {
@@ -113,7 +120,7 @@ function failing(status: number, { rows, connection }: { rows: number; connectio
     if (inScope.kind === 'answered') return { wrong: 'it did not fail' }
     const { errors, executions } = inScope.ledger
     if (executions.live + executions.batch > 0) return { wrong: 'it was executed' }
-    const same = sameError(live.error, inScope.error)
+    const same = sameError(client, live.error, inScope.error)
     if (errors.live === 2 && errors.batch === 0) return same ?? 'went live'
     if (errors.live !== 1 || errors.batch !== rows) return { wrong: `it was tried ${JSON.stringify(errors)}` }
     return same ?? 'as live'
@@ -123,74 +130,88 @@ function failing(status: number, { rows, connection }: { rows: number; connectio
 async function aborting({ client, library }: Setting): Promise<Outcome> {
   if (client.takes?.signal === false) return 'not offered'
   await using scene = await openScene(client, library)
-  const { simulator } = scene
   const { plain } = client.connect(connectionTo(client, scene))
-  const live = await abortedLive(simulator, plain)
-  if (live.kind === 'answered') return { wrong: 'its signal does not end a live call' }
-
-  await using batch = await scene.open({ batchWindowMs: SLOW_MS })
+  await using batch = await scene.open({ batchWindowMs: PATIENCE_MS })
   const controller = new AbortController()
   const sent = Promise.race([next(batch, 'request-queued'), next(batch, 'request-passed-through')])
   const asking = outcomeOf(() => batch.run(() => plain(PROMPT, { signal: controller.signal })))
   const first = await Promise.race([sent, asking])
   if ('type' in first && first.type === 'request-passed-through') return 'went live'
+  if (client.losesAborts) await collectGarbage()
   controller.abort()
   await batch.flush()
   const ended = await asking
 
-  const { batch: executed } = simulator.ledger().executions
-  if (ended.kind === 'answered') return executed === 1 ? 'outlived its abort' : { wrong: `executed ${executed} times` }
-  if (simulator.ledger().calls.create > 0) return { wrong: 'what was aborted in the queue was sent' }
-  return sameError(live.error, ended.error) ?? 'as live'
+  const { executions, calls } = scene.simulator.ledger()
+  const live = await abortedLive(client, library)
+  if (ended.kind === 'answered') {
+    if (executions.batch !== 1) return { wrong: `it was executed ${JSON.stringify(executions)}` }
+    return live.kind === 'answered' ? 'lasted, also live' : 'outlived its abort'
+  }
+  if (calls.create > 0) return { wrong: 'what was aborted in the queue was sent' }
+  if (live.kind === 'answered') return { wrong: 'its abort ended the call in a scope only' }
+  return sameError(client, live.error, ended.error) ?? 'as live'
 }
 
-/** The provider holds its answer back until the user has gone. */
-async function abortedLive(simulator: Simulator, plain: Ask<unknown>): Promise<Settled> {
-  simulator.fault({ kind: 'slow', operation: 'live', ms: SLOW_MS })
+/** What a live call ends with when its user aborts it while the provider still thinks. */
+async function abortedLive(client: Client, library: typeof batchify): Promise<Settled> {
+  await using scene = await openScene(client, library, { liveMs: SLOW_MS })
+  const { plain } = client.connect(connectionTo(client, scene))
   const controller = new AbortController()
   const asking = outcomeOf(() => plain(PROMPT, { signal: controller.signal }))
   const received = async (): Promise<void> => {
-    while (simulator.ledger().calls.live === 0) await delay(1)
+    while (scene.simulator.ledger().calls.live === 0) await delay(1)
   }
   await Promise.race([received(), asking])
+  if (client.losesAborts) await collectGarbage()
   controller.abort()
-  const ended = await asking
-  simulator.clearFaults()
-  return ended
+  return await asking
 }
 
 async function timing({ client, library }: Setting): Promise<Outcome> {
   if (client.takes?.limit === false) return 'not offered'
+  const limits = { timeoutMs: LIMIT_MS, maxRetries: 0 }
   await using scene = await openScene(client, library)
-  const { simulator } = scene
   const connection = connectionTo(client, scene)
   const patient = client.connect(connection)
-  const limited = client.connect({ ...connection, timeoutMs: LIMIT_MS, maxRetries: 0 })
+  const limited = client.connect({ ...connection, ...limits })
   const live = await outcomeOf(() => patient.plain(PROMPT))
-  simulator.fault({ kind: 'slow', operation: 'live', ms: SLOW_MS })
-  const tooSlow = await outcomeOf(() => limited.plain(PROMPT))
-  simulator.clearFaults()
-  if (tooSlow.kind === 'answered') return { wrong: 'its limit does not end a live call' }
-
   const paces = { pollIntervalMs: FIRST_LOOK_MS, maxPollIntervalMs: FIRST_LOOK_MS }
   const startedAt = performance.now()
   const inScope = await batched(scene, () => limited.plain(PROMPT), paces)
   const tookMs = performance.now() - startedAt
+  if (inScope.passedThrough) return 'went live'
   if (inScope.kind === 'answered') {
+    const compared = compareAnswers(client, 'SDK timeout', live, inScope)
+    if (compared !== 'as live') return compared
     if (tookMs < LIMIT_MS) return { wrong: `it was answered after ${tookMs} ms, before its limit` }
-    return compareAnswers(live, inScope, Text)
   }
 
-  const different = sameError(tooSlow.error, inScope.error)
+  const tooSlow = await timedOutLive(client, library, limits)
+  if (tooSlow.kind === 'answered')
+    return inScope.kind === 'answered' ? 'lasted, also live' : { wrong: 'only its limit in a scope ended it' }
+  if (inScope.kind === 'answered') return 'as live'
+  const different = sameError(client, tooSlow.error, inScope.error)
   if (different) return different
   // What its client gave up is paid for: the next run must find it.
   const again = await batched(scene, () => patient.plain(PROMPT))
-  const compared = compareAnswers(live, again, Text)
+  const compared = compareAnswers(client, 'SDK timeout', live, again)
   return compared === 'as live' ? 'ended at its limit' : compared
 }
 
-async function openScene(client: Client, library: typeof batchify): Promise<Scene> {
-  return sceneWith(library, await startTestSimulator(), client.provider)
+/** What a live call ends with when the provider takes longer than its limit. */
+async function timedOutLive(client: Client, library: typeof batchify, limits: Partial<Connection>): Promise<Settled> {
+  await using scene = await openScene(client, library, { liveMs: SLOW_MS })
+  const { plain } = client.connect({ ...connectionTo(client, scene), ...limits })
+  return await outcomeOf(() => plain(PROMPT))
+}
+
+async function openScene(client: Client, library: typeof batchify, simulated?: SimulatorOptions): Promise<Scene> {
+  return sceneWith(library, await startProvider(simulated), client.provider)
+}
+
+export function startProvider(simulated?: SimulatorOptions): Promise<Simulator> {
+  return startTestSimulator({ batchMs: BATCH_MS, ...simulated })
 }
 
 export function connectionTo({ path = '', provider }: Client, { simulator }: { simulator: Simulator }): Connection {
@@ -202,8 +223,8 @@ type Settled =
   | { readonly kind: 'answered'; readonly value: unknown }
   | { readonly kind: 'failed'; readonly error: unknown }
 
-/** And what its provider had done by then. */
-type Batched = Settled & { readonly ledger: Ledger }
+/** And what had been done by then. */
+type Batched = Settled & { readonly ledger: Ledger; readonly passedThrough: boolean }
 
 async function outcomeOf(call: () => Promise<unknown>): Promise<Settled> {
   try {
@@ -220,17 +241,19 @@ async function batched(
   paces: Parameters<Scene['open']>[0] = { batchWindowMs: 1, pollIntervalMs: 1, maxPollIntervalMs: 5 },
 ): Promise<Batched> {
   await using batch = await scene.open(paces)
+  const passed = allOf(batch, 'request-passed-through')
   const ended = await outcomeOf(() => batch.run(() => call(batch)))
   await batch.close()
-  return { ...ended, ledger: scene.simulator.ledger() }
+  return { ...ended, ledger: scene.simulator.ledger(), passedThrough: passed.length > 0 }
 }
 
-function compareAnswers(live: Settled, inScope: Batched, gist: z.ZodType): Outcome {
+function compareAnswers(client: Client, column: Column, live: Settled, inScope: Batched): Outcome {
   if (live.kind === 'failed') return { wrong: `the live call failed: ${describeError(live.error)}` }
   if (inScope.kind === 'failed') return { wrong: `it failed: ${describeError(inScope.error)}` }
-  const parsed = z.object({ gist }).safeParse(live.value)
+  const parsed = z.object({ gist: GIST[column] ?? Text }).safeParse(live.value)
   if (!parsed.success) return { wrong: `the live answer is none: ${JSON.stringify(live.value)?.slice(0, 300)}` }
-  const [expected, actual] = [comparable(live.value), comparable(inScope.value)]
+  const isReworded = client.reworded?.includes(column) === true
+  const [expected, actual] = [live.value, inScope.value].map((value) => plain(value, isReworded))
   if (!isDeepStrictEqual(actual, expected))
     return { wrong: `its answer differs ${describeDifference(expected, actual)}` }
   const { executions } = inScope.ledger
@@ -240,22 +263,36 @@ function compareAnswers(live: Settled, inScope: Batched, gist: z.ZodType): Outco
 }
 
 /** undefined: they are. */
-function sameError(live: unknown, inScope: unknown): { readonly wrong: string } | undefined {
-  const [expected, actual] = [factsOf(live), factsOf(inScope)]
+function sameError(client: Client, live: unknown, inScope: unknown): { readonly wrong: string } | undefined {
+  const [expected, actual] = [live, inScope].map((error) => factsOf(error, client))
   if (isDeepStrictEqual(actual, expected)) return undefined
   return { wrong: `its error differs ${describeDifference(expected, actual)}` }
 }
 
-/** Every reply has an id of its own, and some clients write all of it into their message. */
-function factsOf(error: unknown): unknown {
-  return comparable(
-    Object.fromEntries(
-      Object.entries(errorFacts(error)).map(([key, fact]) => {
-        const text = JSON.stringify(fact)
-        return [key, text?.replaceAll(/\breq_\w+/g, 'req_')]
-      }),
-    ),
+/** What simulated answers quote of their request's body. */
+const DIGEST = /\b[0-9a-f]{16}\b/g
+/** Ids that clients make up themselves, for answers that have none. */
+const MADE_UP = /\b(lc-tool-call-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\b/g
+
+/** Plain data, less what cannot be the same twice. The tier says which of the two was the batch. */
+function plain(value: unknown, isReworded: boolean): unknown {
+  return JSON.parse(
+    JSON.stringify(comparable(value), (key, part: unknown) => {
+      if (key === 'service_tier' || key === 'serviceTier') return undefined
+      if (typeof part !== 'string') return part
+      const text = part.replaceAll(MADE_UP, 'made up')
+      return isReworded ? text.replaceAll(DIGEST, 'digest') : text
+    }),
   )
+}
+
+/** Every reply has an id of its own, and some clients write all of it into their message. */
+const REQUEST_ID = /\breq_\w+/g
+
+function factsOf(error: unknown, { rowErrors = 'whole' }: Client): unknown {
+  const facts = errorFacts(error)
+  if (rowErrors === 'class and status') return { class: facts['class'], name: facts['name'], status: statusOf(error) }
+  return JSON.parse(JSON.stringify(comparable(facts)).replaceAll(REQUEST_ID, 'req_'))
 }
 
 function describeError(error: unknown): string {

@@ -38,7 +38,7 @@ function layOut(rows: readonly Row[]): Layout {
   const word = (declared: Exception | undefined): string => {
     if (!declared) return 'yes'
     const mark = superscript(reasons.indexOf(declared.because) + 1)
-    return declared.says === 'no' ? `no${mark}` : `–${mark}`
+    return (declared.says === 'n/a' ? '–' : declared.says) + mark
   }
   return {
     heading: ['', ...COLUMNS],
@@ -51,5 +51,5 @@ function layOut(rows: readonly Row[]): Layout {
 }
 
 function superscript(number: number): string {
-  return [...String(number)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'.charAt(Number(digit))).join('')
+  return String(number).replaceAll(/\d/g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'.charAt(Number(digit)))
 }

@@ -6,6 +6,8 @@ interface Models {
   readonly model: LanguageModel
   /** Absent where the provider package has none. */
   readonly embedding?: EmbeddingModel
+  /** Whether the package sends schemas. Default true. */
+  readonly schemas?: boolean
 }
 
 const image = { type: 'file' as const, mediaType: 'image/png', data: { type: 'data' as const, data: PIXEL } }
@@ -13,7 +15,7 @@ const image = { type: 'file' as const, mediaType: 'image/png', data: { type: 'da
 /** The AI SDK over one of its provider packages. */
 export function aiSdk(build: (settings: { baseURL: string; apiKey: string }) => Models) {
   return ({ baseUrl, apiKey, maxRetries, timeoutMs: timeout }: Connection): Calls => {
-    const { model, embedding } = build({ baseURL: baseUrl, apiKey })
+    const { model, embedding, schemas = true } = build({ baseURL: baseUrl, apiKey })
     const settings = present({ maxRetries, timeout })
     return {
       plain: async (prompt, { signal: abortSignal } = {}) =>
@@ -29,10 +31,12 @@ export function aiSdk(build: (settings: { baseURL: string; apiKey: string }) => 
         const call = result.toolCalls[0]
         return { gist: { name: call?.toolName ?? '', input: call?.input }, whole: told(result).whole }
       },
-      async schema(prompt) {
-        const result = await generateText({ model, prompt, output: Output.object({ schema: Word }) })
-        return { gist: result.output, whole: told(result).whole }
-      },
+      ...(schemas && {
+        async schema(prompt: string) {
+          const result = await generateText({ model, prompt, output: Output.object({ schema: Word }) })
+          return { gist: result.output, whole: told(result).whole }
+        },
+      }),
       ...(embedding && {
         async embeddings(value: string) {
           const { embedding: gist, usage, warnings } = await embed({ model: embedding, value })

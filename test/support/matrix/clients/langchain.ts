@@ -3,7 +3,16 @@ import type { BaseChatModel } from '@langchain/core/language_models/chat_models'
 import { type AIMessageChunk, HumanMessage, SystemMessage } from '@langchain/core/messages'
 import { tool } from '@langchain/core/tools'
 import { type Connection, present } from '../../clients.ts'
-import { type Answer, type Calls, INSTRUCTIONS, PIXEL, Place, WEATHER, WEATHER_DESCRIPTION, Word } from '../client.ts'
+import {
+  type Answer,
+  type Calls,
+  INSTRUCTIONS,
+  PIXEL_URL,
+  Place,
+  WEATHER,
+  WEATHER_DESCRIPTION,
+  Word,
+} from '../client.ts'
 
 interface Models {
   readonly chat: BaseChatModel
@@ -42,7 +51,7 @@ export function langchain(build: (connection: Connection) => Models) {
         },
       }),
       async image(text) {
-        const picture = { type: 'image', source_type: 'base64', mime_type: 'image/png', data: PIXEL }
+        const picture = { type: 'image_url', image_url: { url: PIXEL_URL } }
         return told(await chat.invoke([new HumanMessage({ content: [{ type: 'text', text }, picture] })]))
       },
     }
