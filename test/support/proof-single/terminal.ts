@@ -18,9 +18,18 @@ const SCRIPT = 'script'
 /** util-linux's gives a program a terminal of its own. Elsewhere a process group is told what a terminal would tell it. */
 const HAS_TERMINAL = /util-linux/.test(spawnSync(SCRIPT, ['--version'], { encoding: 'utf8' }).stdout ?? '')
 
-export function runInTerminal(name: string, env: Readonly<Record<string, string>>): TerminalProgram {
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+export function runInTerminal(
+  name: string,
+  env: Readonly<Record<string, string>>,
+  size?: TerminalSize,
+): TerminalProgram {
   const path = fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url))
-  const child = HAS_TERMINAL ? inScript(path, env) : inGroup(path, env)
+  const child = HAS_TERMINAL ? inScript(path, env, size) : inGroup(path, env, size)
   let output = ''
   let listeners: (() => void)[] = []
   const hear = (text: string): void => {
@@ -55,17 +64,23 @@ export function runInTerminal(name: string, env: Readonly<Record<string, string>
   }
 }
 
-function inScript(path: string, env: Readonly<Record<string, string>>): ChildProcess {
-  const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
-  const command = `exec ${quoted(process.execPath)} --no-warnings ${quoted(path)}`
+const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
+
+function inScript(path: string, env: Readonly<Record<string, string>>, size: TerminalSize | undefined): ChildProcess {
+  const resize = size ? `stty cols ${size.columns} rows ${size.rows}; ` : ''
+  const command = `${resize}exec ${quoted(process.execPath)} --no-warnings ${quoted(path)}`
   return spawn(SCRIPT, ['-qefc', command, '/dev/null'], {
     env: { PATH: process.env['PATH'], SHELL: '/bin/sh', TERM: 'xterm', ...env },
     stdio: 'pipe',
   })
 }
 
-function inGroup(path: string, env: Readonly<Record<string, string>>): ChildProcess {
-  return spawn(process.execPath, ['--no-warnings', path], {
+/** With a size its streams say that they are a terminal of that size, and are one, as there. */
+function inGroup(path: string, env: Readonly<Record<string, string>>, size: TerminalSize | undefined): ChildProcess {
+  const pretend = `for (const stream of [process.stdout, process.stderr]) Object.assign(stream, ${JSON.stringify({ isTTY: true, ...size })})`
+  const preload = size ? `--import ${quoted(`data:text/javascript,${encodeURIComponent(pretend)}`)}` : ''
+  const command = `exec ${quoted(process.execPath)} --no-warnings ${preload} ${quoted(path)} ${size ? '2>&1' : ''}`
+  return spawn('/bin/sh', ['-c', command], {
     env: { PATH: process.env['PATH'], ...env },
     stdio: 'pipe',
     detached: true,
