@@ -3,6 +3,7 @@ import { suggestion } from './args.ts'
 import type { Command, CommandContext } from './command.ts'
 import { COMMANDS } from './commands/index.ts'
 import { version } from './version.ts'
+import { writeWhenReady } from './write-when-ready.ts'
 
 /** Exit codes. */
 const OK = 0
@@ -99,6 +100,8 @@ export async function runAsProgram(): Promise<void> {
   process.exitCode = await runCli(process.argv.slice(2), {
     print: (text) => void process.stdout.write(text),
     say: (text) => void process.stderr.write(`${text}\n`),
+    stream: (text) => writeWhenReady(process.stdout, text),
+    screen: process.stdout.isTTY ? process.stdout : undefined,
     interrupted: interruption.signal,
   })
   process.removeListener('SIGINT', interrupt)
