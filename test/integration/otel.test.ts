@@ -395,6 +395,22 @@ describe('a scope of batchify', () => {
     expect(JSON.stringify(emitted)).not.toContain('secret')
   })
 
+  test('can be followed alone', async () => {
+    const { options, spans } = telemetry()
+    await using scene = await openScene(batchify)
+    const [followed, other] = [await scene.open(), await scene.open()]
+    instrument(followed, options)
+
+    await Promise.all([followed.run(() => ask(scene, 'one')), other.run(() => ask(scene, 'two'))])
+    await Promise.all([followed.close(), other.close()])
+
+    expect(spans().map(({ name }) => name)).toEqual(['chat gpt-4o-mini', 'batch gpt-4o-mini'])
+    expect(spans()[0]?.attributes).toMatchObject({
+      'http.response.status_code': 200,
+      'offpeak.cost_usd': expect.any(Number),
+    })
+  })
+
   test('is followed no more after the undo', async () => {
     const { options, spans } = telemetry()
     const undo = instrument(options)
