@@ -167,11 +167,12 @@ function readerOver(database: Database, file: string): BatchReader {
        WHERE ${OF_INTENT} AND state = ${JOB.failed} ORDER BY jobs.id LIMIT ${PAGE_JOBS}`,
     )
     .raw()
+  // Some providers' ids are a path: `batches/…`, of which people know the end.
   const selectBatches = database
-    .prepare<[string, string, string, number], number>(
-      `SELECT id FROM intents WHERE batch = ?1 OR tag = ?1 OR substr(batch, 1, length(?1)) = ?1 OR substr(tag, 1, length(?1)) = ?1
-         OR batch LIKE '%/' || ?2 || '%' ESCAPE '!'
-       ORDER BY batch = ?1 OR tag = ?3 DESC, id DESC LIMIT ?4`,
+    .prepare<{ name: string; pattern: string; limit: number }, number>(
+      `SELECT id FROM intents WHERE batch = @name OR tag = @name
+         OR substr(batch, 1, length(@name)) = @name OR substr(tag, 1, length(@name)) = @name OR batch LIKE @pattern ESCAPE '!'
+       ORDER BY batch IS @name OR tag = @name DESC, id DESC LIMIT @limit`,
     )
     .pluck()
   const latestRun = database
@@ -255,7 +256,7 @@ function readerOver(database: Database, file: string): BatchReader {
       }),
     find: (name, limit) =>
       read(() => {
-        const found = all(selectBatches.all(name, name.replaceAll(/[!%_]/g, '!$&'), name, limit))
+        const found = all(selectBatches.all({ name, pattern: `%/${name.replaceAll(/[!%_]/g, '!$&')}%`, limit }))
         const exact = found.filter(({ intent }) => intent.handle?.id === name || intent.tag === name)
         return exact.length > 0 ? exact : found
       }),
