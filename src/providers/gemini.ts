@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Call, Found, ProviderAdapter, TaggedBatch } from '../core/adapter.ts'
-import type { BatchState, Intent, JobResult } from '../core/batch.ts'
+import type { Call, ProviderAdapter, TaggedBatch } from '../core/adapter.ts'
+import type { Intent, JobResult } from '../core/batch.ts'
 import { NetworkError } from '../core/errors.ts'
 import type { JsonObject } from '../core/request.ts'
 import { partsOf, refuseBody } from './gemini/admission.ts'
@@ -21,7 +21,7 @@ import { ownErrorBody } from './gemini/rpc-status.ts'
 import { type JsonSchemaSetting, withResponseSchema } from './gemini/structured-output.ts'
 import { geminiStub } from './gemini/stub.ts'
 import { readUsage } from './gemini/usage.ts'
-import { turnPages } from './toolkit/look-up.ts'
+import { findListed, mapPages, turnPages } from './toolkit/look-up.ts'
 import { askFor, pollEach } from './toolkit/poll.ts'
 import { readLines } from './toolkit/read-lines.ts'
 import { discard, postJson, readReply } from './toolkit/replies.ts'
@@ -44,8 +44,6 @@ const LIVE = /^\/models\/([^/:]+):(\w+)$/
 
 /** Before our tag in a batch's display name. */
 const DISPLAY_NAME = 'offpeak-'
-/** How far a provider's clock may be off ours, when a look-up decides where to stop. */
-const CLOCK_SKEW_MS = 10 * 60_000
 /** The most a list of Google's usually gives at once; it may give fewer. */
 const PAGE_SIZE = 100
 
@@ -148,17 +146,15 @@ function createGemini(jsonSchema: JsonSchemaSetting): ProviderAdapter {
       return toState(await readReply(reply, Operation), keptFor(intent, upload))
     },
 
-    async find(intent, call): Promise<Found> {
-      const states: BatchState[] = []
-      const isPast = newestFirst(intent.createdAt - CLOCK_SKEW_MS)
-      for await (const operations of listPages(call)) {
-        const ours = operations.filter((operation) => displayNameOf(operation) === DISPLAY_NAME + intent.tag)
-        states.push(...ours.map((operation) => toState(operation, keptFor(intent, intent.upload))))
-        if (isPast(operations)) break
-      }
-      if (states.length === 0) return { kind: 'none' }
-      return { kind: 'adopted', states: states.toSorted((a, b) => advancement(b) - advancement(a)) }
-    },
+    find: (intent, call) =>
+      findListed(
+        mapPages(listPages(call), (operation) => ({
+          isOurs: displayNameOf(operation) === DISPLAY_NAME + intent.tag,
+          state: toState(operation, keptFor(intent, intent.upload)),
+          createdMs: createdMs(operation) ?? Number.POSITIVE_INFINITY,
+        })),
+        intent,
+      ),
 
     async *list(call): AsyncGenerator<TaggedBatch> {
       for await (const operations of listPages(call)) {
@@ -231,31 +227,6 @@ function listPages(call: Call): AsyncGenerator<readonly Operation[]> {
     const page = await readReply(await call.send({ method: 'GET', path: '/batches', query }), OperationList)
     return { items: page.operations, next: page.nextPageToken || undefined }
   })
-}
-
-/**
- * The order of the list is not documented. Only one that has been newest first all along, and is past this time with a whole page, may be left
- * before its end.
- */
-function newestFirst(oldest: number): (page: readonly Operation[]) => boolean {
-  let last = Number.POSITIVE_INFINITY
-  let isOrdered = true
-  let seen = 0
-  return (page) => {
-    const times = page.map((operation) => createdMs(operation) ?? Number.POSITIVE_INFINITY)
-    for (const time of times) {
-      isOrdered &&= time <= last
-      last = time
-    }
-    seen += page.length
-    return isOrdered && seen > 1 && times.every((time) => time < oldest)
-  }
-}
-
-/** Of twins, which to keep. */
-function advancement(state: BatchState): number {
-  if (state.phase === 'running') return state.status === 'running' ? 4 : 3
-  return { completed: 5, expired: 2, cancelled: 1, failed: 0 }[state.outcome]
 }
 
 /** Read as text, so that rows can be handed on as they are written. */

@@ -41,17 +41,22 @@ export interface Listed {
 
 /**
  * Looks through a list, the newest first, until it is older than the intent. No provider promises that order, and a batch that is
- * overlooked is paid for twice: a list that has not been seen to descend is read to its end.
+ * overlooked is paid for twice: only a list that has descended from its first item on, every step of the way, is left before its end.
  */
 export async function findListed(pages: AsyncIterable<readonly Listed[]>, intent: Intent): Promise<Found> {
   const oldest = intent.createdAt - CLOCK_SKEW_MS
   const states: BatchState[] = []
   let firstMs: number | undefined
+  let lastMs = Number.POSITIVE_INFINITY
+  let isInOrder = true
   for await (const listed of pages) {
     states.push(...listed.filter(({ isOurs }) => isOurs).map(({ state }) => state))
     firstMs ??= listed[0]?.createdMs
-    const lastMs = listed.at(-1)?.createdMs
-    const descends = firstMs !== undefined && lastMs !== undefined && lastMs < firstMs
+    for (const { createdMs } of listed) {
+      isInOrder &&= createdMs <= lastMs
+      lastMs = createdMs
+    }
+    const descends = isInOrder && firstMs !== undefined && lastMs < firstMs
     if (descends && listed.every(({ createdMs }) => createdMs < oldest)) break
   }
   return foundOf(states)

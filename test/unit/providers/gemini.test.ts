@@ -659,6 +659,15 @@ describe('which batch is ours', () => {
     })
   })
 
+  test('it is one batch, wherever a list that moves shows it again: as its own twin it would be cancelled', async () => {
+    const running = listed('B1', '2026-11-20T10:00:00Z', `offpeak-${TAG}`)
+    const call = pagesOf([running], [running])
+
+    const found = await gemini.find(intent, call)
+
+    expect(found.kind === 'adopted' ? found.states.map(({ handle }) => handle.id) : []).toEqual(['batches/B1'])
+  })
+
   test('nobody else’s batch is listed', async () => {
     const call = scriptedCall(() => jsonResponse(fixtureJson('gemini', 'list-reply.json')))
     const found = []
