@@ -50,7 +50,7 @@ export interface WouldPassThrough {
 
 /** What a program would do and cost: its requests counted and answered with stubs, none of them sent. */
 export interface DryRunReport {
-  /** In the order in which they were first asked. */
+  /** By provider, endpoint and model. */
   readonly groups: readonly DryRunGroup[]
   readonly totals: DryRunSums
   readonly wouldPassThrough: readonly WouldPassThrough[]

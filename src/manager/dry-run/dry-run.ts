@@ -140,7 +140,7 @@ export class DryRun {
   report(): DryRunReport {
     const { clock, pricesChecked: checked } = this.#options
     return {
-      groups: [...this.#groups.values()].map((group) => group.group()),
+      groups: [...this.#groups].sort(byName).map(([, group]) => group.group()),
       totals: this.#totals.sums(),
       wouldPassThrough: this.#passed.list(),
       prices: { checked, ageDays: Math.max(0, Math.floor((clock.now() - Date.parse(checked)) / MS_PER_DAY)) },
@@ -221,6 +221,11 @@ export class DryRun {
     const message = `offpeak: this is a dry run, and no batch can carry this call: ${detail}. Outside a dry run it goes to the provider at full price; nothing was sent.`
     return answerReply(adapter, problemAnswer(adapter, { status: 400, code: 'dry_run', message }), OF_NO_JOB)
   }
+}
+
+/** In an order that does not depend on which client is quicker. */
+function byName([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {
+  return one < other ? -1 : 1
 }
 
 /** A request of a wave, and what the store has of it; undefined: nothing. */
