@@ -64,11 +64,8 @@ function groupLines({ groups, totals }: DryRunReport, look: Look, columns: numbe
 /** The same without a table. */
 function told(names: readonly string[], sums: DryRunSums, look: Look): readonly string[] {
   const facts = COLUMNS.map(({ title, cell }) => `${title} ${cell(sums, look)}`)
-  return [
-    `  ${names.filter((name) => name !== '').join(' ')}`,
-    `    ${facts.slice(0, 3).join(', ')}`,
-    `    ${facts.slice(3).join(', ')}`,
-  ]
+  const lines = [facts.slice(0, 3), facts.slice(3, 5), facts.slice(5)].map((each) => `    ${each.join(', ')}`)
+  return [`  ${names.filter((name) => name !== '').join(' ')}`, ...lines]
 }
 
 function moneyLine({ liveCostUsd, batchCostUsd, savedUsd, unpriced }: DryRunSums, look: Look): string {
