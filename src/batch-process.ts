@@ -28,9 +28,9 @@ export function batchProcess(optionsText: string | undefined, isFirst: boolean, 
   process.on('exit', (code) => {
     scope.conclude(code, failure)
     if (reportFile !== undefined) writeReport(reportFile, scope.report())
-    const refused = process.exitCode ? undefined : scope.costLimit()
+    // How a program wants to end is its own to say; what it did not catch is not.
+    const refused = process.exitCode && failure === undefined ? undefined : scope.costLimit()
     if (!refused) return
-    // A program that has failed for it, and has not said how it wants to end.
     process.stderr.write(`${refused.message}\n`)
     process.exitCode = EXIT.cost
   })

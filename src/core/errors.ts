@@ -61,10 +61,10 @@ export class CostLimitError extends OffpeakError {
     { spent, reserved, refused }: { readonly spent: number; readonly reserved: number; readonly refused: number },
     options?: ErrorOptions & { readonly because?: string | undefined },
   ) {
-    const why = options?.because ?? 'they could have cost more than was left'
+    const why = options?.because ?? 'more could have been spent than was left'
     super(
       'cost-limit',
-      `offpeak: ${refused} calls were not sent within the limit of $${limit}: ${why} ($${round(spent)} spent, $${round(reserved)} reserved for batches under way). Answers that came are stored: with a higher limit, the same program goes on from there`,
+      `offpeak: ${refused === 1 ? '1 call was' : `${refused} calls were`} not sent within the limit of $${limit}: ${why} ($${round(spent)} spent, $${round(reserved)} reserved for batches under way). Answers that came are stored: with a higher limit, the same program goes on from there`,
       options,
     )
     this.spent = spent
