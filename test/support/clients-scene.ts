@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Store } from '../../src/core/store.ts'
 import type { batchify, BatchifyOptions, BatchScope, EventOf, EventType } from '../../src/index.ts'
 import type { SimulatedProvider, Simulator, SimulatorOptions } from '../../src/simulator/index.ts'
 import type { Connection } from './clients.ts'
@@ -17,15 +18,27 @@ export interface Scene extends AsyncDisposable {
 
 /** The library is handed in, because some tests build their clients before they load it. */
 export async function openScene(library: typeof batchify, simulated: SimulatorOptions = {}): Promise<Scene> {
-  return sceneWith(library, await startTestSimulator(simulated), 'openai')
+  const folder = tempFolder()
+  const scene = sceneWith(library, await startTestSimulator(simulated), 'openai', join(folder.path, 'store.db'))
+  return {
+    ...scene,
+    async [Symbol.asyncDispose]() {
+      await scene[Symbol.asyncDispose]()
+      folder[Symbol.dispose]()
+    },
+  }
 }
 
-/** The same with a simulator that was there before, in front of one of its providers. */
-export function sceneWith(library: typeof batchify, simulator: Simulator, provider: SimulatedProvider): Scene {
-  const folder = tempFolder()
+/** The same with a simulator and a store that were there before, in front of one of its providers. The simulator goes with it. */
+export function sceneWith(
+  library: typeof batchify,
+  simulator: Simulator,
+  provider: SimulatedProvider,
+  store: string | Store,
+): Scene {
   const baseUrl = simulator.baseUrl(provider)
   const options: BatchifyOptions = {
-    store: join(folder.path, 'store.db'),
+    store,
     baseUrls: { [provider]: [baseUrl] },
     batchWindowMs: 20,
     pollIntervalMs: 20,
@@ -41,10 +54,7 @@ export function sceneWith(library: typeof batchify, simulator: Simulator, provid
       await Promise.resolve()
       return library({ ...options, ...more })
     },
-    async [Symbol.asyncDispose]() {
-      await simulator.close()
-      folder[Symbol.dispose]()
-    },
+    [Symbol.asyncDispose]: () => simulator.close(),
   }
 }
 

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { batchify, BatchScope } from '../../../src/index.ts'
 import type { Ledger, Simulator, SimulatorOptions } from '../../../src/simulator/index.ts'
+import { openMemoryStore } from '../../../src/store/memory-store.ts'
 import { allOf, next, type Scene, sceneWith } from '../clients-scene.ts'
 import { comparable, type Connection, errorFacts, statusOf } from '../clients.ts'
 import { startTestSimulator } from '../simulator.ts'
@@ -98,7 +99,7 @@ function answering(column: Column, select: Select, build: Build = (_, connect) =
 }
 
 async function builtEarly({ client, library, early }: Setting): Promise<Outcome> {
-  await using scene = sceneWith(library, early.simulator, client.provider)
+  await using scene = sceneWith(library, early.simulator, client.provider, openMemoryStore())
   const live = await outcomeOf(() => early.calls.plain(PROMPT))
 
   const inScope = await batched(scene, () => early.calls.plain(PROMPT))
@@ -206,8 +207,9 @@ async function timedOutLive(client: Client, library: typeof batchify, limits: Pa
   return await outcomeOf(() => plain(PROMPT))
 }
 
+/** What clients do does not depend on where jobs are kept, and files would take longer than all the rest. */
 async function openScene(client: Client, library: typeof batchify, simulated?: SimulatorOptions): Promise<Scene> {
-  return sceneWith(library, await startProvider(simulated), client.provider)
+  return sceneWith(library, await startProvider(simulated), client.provider, openMemoryStore())
 }
 
 export function startProvider(simulated?: SimulatorOptions): Promise<Simulator> {
