@@ -2,7 +2,7 @@ import type { ProviderAdapter, Refusal, TaggedBatch } from '../core/adapter.ts'
 import type { HeaderPair } from '../core/request.ts'
 import { deleteInput, readFiles, uploadFile } from './toolkit/files.ts'
 import { findListed, mapPages } from './toolkit/look-up.ts'
-import { createBody, listedAs, OpenaiBatch, stateOf, taggedOf } from './toolkit/openai-batch.ts'
+import { createBody, listedAs, OpenaiBatch, OUT_OF_MONEY, stateOf, taggedOf } from './toolkit/openai-batch.ts'
 import { openaiEnvelope } from './toolkit/openai-envelope.ts'
 import { LIST_LIMIT, listPages } from './toolkit/openai-list.ts'
 import { inputLine, outputRow } from './toolkit/openai-rows.ts'
@@ -27,12 +27,14 @@ const ENDPOINTS = new Map([
   ['/images/edits', '/v1/images/edits'],
 ])
 
-/** What the HTTP status of a refused upload or create does not tell. */
+/**
+ * What the HTTP status of a refused upload or create does not tell. What has no money behind it is a 429, too: waiting does not help
+ * (https://help.openai.com/en/articles/6614457).
+ */
 const REFUSALS: ReadonlyMap<string, Refusal> = new Map<string, Refusal>([
-  ['insufficient_quota', 'account'],
-  ['billing_hard_limit_reached', 'account'],
   ['billing_not_active', 'account'],
   ['account_deactivated', 'account'],
+  ...OUT_OF_MONEY.map((code): [string, Refusal] => [code, 'account']),
   // Not documented; a 400 or 413 by any of these names says the same.
   ['file_too_large', 'too-large'],
   ['too_many_tasks', 'too-large'],

@@ -105,6 +105,16 @@ export function problemsOf({ errors }: OpenaiBatch): readonly BatchProblem[] {
   }))
 }
 
+/** Codes of OpenAI's for an account that may spend no more, whatever is asked of it (https://help.openai.com/en/articles/6614457). */
+export const OUT_OF_MONEY: readonly string[] = [
+  'insufficient_quota',
+  'billing_hard_limit_reached',
+  'credit_balance_exhausted',
+  'organization_spend_limit_exceeded',
+  'organization_usage_limit_exceeded',
+  'project_spend_limit_exceeded',
+]
+
 /**
  * Codes of a refused batch that say something about room, or about all of its rows, which share one model: whichever line they name. Any
  * other: some row. Observed at OpenAI and Azure.
@@ -115,13 +125,7 @@ const NO_ROOM = new Set([
   'request_limit_exceeded',
   'rate_limit_exceeded',
 ])
-const ALL_ROWS = new Set([
-  'model_not_found',
-  'invalid_model',
-  'model_not_supported',
-  'billing_hard_limit_reached',
-  'insufficient_quota',
-])
+const ALL_ROWS = new Set([...OUT_OF_MONEY, 'model_not_found', 'invalid_model', 'model_not_supported'])
 
 function refusedBecause(problems: readonly BatchProblem[]): 'capacity' | 'invalid' | 'everything' {
   const isOf = (codes: ReadonlySet<string>): boolean =>

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { BatchState, JobResult } from '../../../src/core/batch.ts'
+import { ProviderError } from '../../../src/core/errors.ts'
 import { openai } from '../../../src/providers/openai.ts'
 import {
   fixtureJson,
@@ -116,6 +117,20 @@ describe('what a body may be', () => {
   })
 })
 
+test.each([
+  'insufficient_quota',
+  'credit_balance_exhausted',
+  'organization_spend_limit_exceeded',
+  'organization_usage_limit_exceeded',
+  'project_spend_limit_exceeded',
+])('a 429 by the code %s is about the account: waiting for room would wait for ever', (code) => {
+  expect(openai.refusal?.(new ProviderError(429, code, '', undefined, 'no'))).toBe('account')
+})
+
+test('a 429 by any other code is about room', () => {
+  expect(openai.refusal?.(new ProviderError(429, 'rate_limit_exceeded', '', undefined, 'no'))).toBeUndefined()
+})
+
 describe('where a batch stands', () => {
   test.each(['validating', 'in_progress', 'finalizing', 'cancelling'])('%s is running', async (status) => {
     expect(await stateOfFixture(`retrieve-${status}.json`)).toMatchObject({ phase: 'running', status })
@@ -160,7 +175,7 @@ describe('where a batch stands', () => {
     },
   )
 
-  test.each(['model_not_found', 'invalid_model', 'insufficient_quota', 'billing_hard_limit_reached'])(
+  test.each(['model_not_found', 'invalid_model', 'insufficient_quota', 'credit_balance_exhausted'])(
     '%s is about all rows, although it names one',
     async (code) => {
       expect(await failed([{ code, message: 'x', line: 1 }])).toMatchObject({ refused: 'everything' })

@@ -18,7 +18,9 @@ test('a batch that a list shows on two pages is found once: as its own twin it w
 test('a list that only happens to end in the past is read on: a batch that is overlooked is paid for twice', async () => {
   const intent = intentFor(openai, { tag: 'abcdefabcdef', createdAt: 1_790_000_000_000 })
   const batch = { ...fixtureJson('openai', 'create-reply.json'), metadata: {} }
-  const old = [1_700_000_003, 1_700_000_001, 1_700_000_002].map((at) => ({ ...batch, id: `old-${at}`, created_at: at }))
+  const old = [1_700_000_003, 1_700_000_001, 1_700_000_002].map((at) =>
+    Object.assign(structuredClone(batch), { id: `old-${at}`, created_at: at }),
+  )
   const ours = { ...batch, id: 'ours', created_at: 1_790_000_000, metadata: { offpeak_intent: intent.tag } }
   const call = scriptedCall(({ query }) =>
     jsonResponse(query?.['after'] === undefined ? { data: old, has_more: true } : { data: [ours], has_more: false }),
