@@ -58,8 +58,9 @@ const ACCOUNT_CODES = new Set([
   'organization_on_hold',
   'organization_type_not_supported',
 ])
-/** These come as a plain `invalid_request_error`; the words are those many have reported. */
-const ACCOUNT_WORDS = /credit balance is too low|reached your specified API usage limits/i
+/** These come as a plain `invalid_request_error`; the words are those many have reported (the last: anthropics/claude-code#72457). */
+const ACCOUNT_WORDS =
+  /credit balance is too low|reached your specified API usage limits|organization has been disabled/i
 /** A header that every row of the batch has brought along. */
 const HEADER_WORDS = /anthropic-(?:beta|version|workspace-id|user-profile-id)/i
 /** Where a complaint is about. Observed at other endpoints in this form; for batches not documented. */

@@ -146,6 +146,10 @@ describe('what a refused create means', () => {
     expect(refusalOf(name.includes('spend') ? 429 : 400, body)).toBe('account')
   })
 
+  test('an organisation that is disabled is about the account: halving its batches would fail them one by one', () => {
+    expect(refusalOf(400, errorOf('This organization has been disabled.'))).toBe('account')
+  })
+
   test('a code about the organisation is about the account, whatever the status', () => {
     expect(refusalOf(400, errorOf('on hold', { error_code: 'organization_on_hold' }))).toBe('account')
   })
