@@ -5,6 +5,7 @@ import { ProviderError } from '../core/errors.ts'
 import { bearer } from './toolkit/bearer.ts'
 import { deleteInput, readFiles, uploadFile } from './toolkit/files.ts'
 import { findListed, mapPages, turnPages } from './toolkit/look-up.ts'
+import { refusedLine } from './toolkit/named-line.ts'
 import { createBody, listedAs, OpenaiBatch, problemsOf, stateOf, taggedOf } from './toolkit/openai-batch.ts'
 import { openaiEnvelope } from './toolkit/openai-envelope.ts'
 import { inputLine, outputRow } from './toolkit/openai-rows.ts'
@@ -30,6 +31,12 @@ const ENDPOINTS = new Map([
 const IDS_PER_POLL = 100
 /** Complaints about single lines that are kept with a batch until its results are read; more are treated as missing rows. */
 const COMPLAINTS_KEPT = 1000
+
+/**
+ * 400s about the organisation: its spend limit is reached (https://console.groq.com/docs/spend-limits), or it is restricted
+ * (songquanpeng/one-api#1764).
+ */
+const ACCOUNT_CODES = new Set(['blocked_api_access', 'organization_restricted'])
 
 const BatchList = z.object({
   data: z.array(OpenaiBatch),
@@ -86,6 +93,7 @@ export const groq: ProviderAdapter = {
     return format === 'text' ? 'a batch answers in JSON, not in plain text' : undefined
   },
 
+  refusal: (error) => (ACCOUNT_CODES.has(error.code ?? '') ? 'account' : refusedLine(error)),
   line: inputLine,
   upload: (_intent, input, call) => uploadFile('/files', { purpose: 'batch' }, input, call),
 

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { Call, ProviderAdapter, TaggedBatch } from '../core/adapter.ts'
-import type { BatchLine, BatchState, JobResult } from '../core/batch.ts'
+import type { BatchLine, BatchProblem, BatchState, JobResult } from '../core/batch.ts'
 import { bearer } from './toolkit/bearer.ts'
 import { deleteInput, readFiles, uploadFile } from './toolkit/files.ts'
 import { oneLine } from './toolkit/json-text.ts'
 import { foundOf, toMs } from './toolkit/look-up.ts'
-import { problemIn } from './toolkit/named-line.ts'
+import { problemIn, refusedLine } from './toolkit/named-line.ts'
 import { openaiEnvelope } from './toolkit/openai-envelope.ts'
 import { outputRow } from './toolkit/openai-rows.ts'
 import { askFor, isNotOffered, pollFromList } from './toolkit/poll.ts'
@@ -92,10 +92,7 @@ export const together: ProviderAdapter = {
     return isJson ? undefined : 'a batch answers in JSON only'
   },
 
-  refusal({ status, message }) {
-    const problem = problemIn(message)
-    return status === 400 && problem.line !== undefined ? { rows: [problem] } : undefined
-  },
+  refusal: refusedLine,
 
   // A line of audio is sent on as a form, which its method says; a line of chat has no method and no URL.
   line({ customId, endpoint, body }: BatchLine) {
@@ -203,7 +200,7 @@ function toState(job: Job): BatchState {
         ...about,
         phase: 'ended',
         outcome: 'failed',
-        refused: refusedBecause(problem.message),
+        refused: refusedBecause(problem),
         problems: [problem],
       }
     }
@@ -213,8 +210,9 @@ function toState(job: Job): BatchState {
 }
 
 /** The reason is a sentence whose wording is not documented: only what would hold for every row, or for none, is looked for. */
-function refusedBecause(message: string): 'capacity' | 'invalid' | 'everything' {
-  if (/\b(enqueued|quota|rate limit|too many)\b/i.test(message)) return 'capacity'
+function refusedBecause({ message, line }: BatchProblem): 'capacity' | 'invalid' | 'everything' {
+  // There is never room for a row that is itself too much.
+  if (line === undefined && /\b(enqueued|quota|rate limit|too many)\b/i.test(message)) return 'capacity'
   if (/\bmodel\b.*\b(not (supported|available|found)|unsupported|unavailable|does not exist)\b/i.test(message)) {
     return 'everything'
   }

@@ -7,7 +7,7 @@ import { bearer } from './toolkit/bearer.ts'
 import { deleteInput, uploadFile } from './toolkit/files.ts'
 import { elementTexts, memberText } from './toolkit/json-text.ts'
 import { findListed, mapPages, toMs, turnPages } from './toolkit/look-up.ts'
-import { problemIn } from './toolkit/named-line.ts'
+import { problemIn, refusedLine } from './toolkit/named-line.ts'
 import { askFor, pollFromList } from './toolkit/poll.ts'
 import { discard, postJson, readReply, readReplyText } from './toolkit/replies.ts'
 import { openaiStub } from './toolkit/stub-openai.ts'
@@ -31,6 +31,8 @@ const ENDPOINTS = new Map([
 
 /** Before our tag, in a batch's name. */
 const NAME = 'offpeak:'
+/** A 429 in 2026-02, a 403 in 2026-07: waiting does not help (continuedev/continue#10373, Anantys-oss/koan#2412). */
+const OUT_OF_CREDITS = /used all available credits|monthly spending limit/i
 /** Rows and batches of one page. Rows may be images of a megabyte each, so not the thousand that are allowed. */
 const PAGE = 100
 /** An input nobody deletes goes by itself; the longest that is allowed. */
@@ -101,8 +103,11 @@ export const xai: ProviderAdapter = {
   mixes: 'nothing',
   credentials: bearer('XAI_API_KEY'),
   requestIdHeader: 'x-request-id',
-  // A wrong key is a 400 in words.
-  refusal: ({ status, message }) => (status === 400 && /\bapi key\b/i.test(message) ? 'account' : undefined),
+  refusal(error) {
+    // A wrong key is a 400 in words.
+    if (error.status === 400 && /\bapi key\b/i.test(error.message)) return 'account'
+    return OUT_OF_CREDITS.test(error.message) ? 'account' : refusedLine(error)
+  },
 
   match({ method }, path) {
     const endpoint = method === 'POST' ? ENDPOINTS.get(path) : undefined

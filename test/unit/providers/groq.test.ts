@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { BatchHandle, BatchState, JobResult } from '../../../src/core/batch.ts'
+import { ProviderError } from '../../../src/core/errors.ts'
 import { groq } from '../../../src/providers/groq.ts'
 import { createMatch } from '../../../src/providers/registry.ts'
 import {
@@ -41,6 +42,24 @@ describe('where Groq answers', () => {
     ['http://127.0.0.1:9/groq/chat/completions', 'http://127.0.0.1:9/groq'],
   ])('%s is a chat completion, in lines without /openai', (url, baseUrl) => {
     expect(match({ method: 'POST', url })).toMatchObject({ baseUrl, endpoint: '/v1/chat/completions' })
+  })
+})
+
+describe('a refusal', () => {
+  const refused = (status: number, code: string | undefined, message: string) =>
+    groq.refusal?.(new ProviderError(status, code, '', undefined, message))
+
+  test.each(['blocked_api_access', 'organization_restricted'])('by the code %s is about the account', (code) => {
+    expect(refused(400, code, 'Organization has been restricted.')).toBe('account')
+  })
+
+  test('that names a line is about that row', () => {
+    expect(refused(400, undefined, 'invalid JSON on line 7')).toMatchObject({ rows: [{ line: 7 }] })
+  })
+
+  test('is left to its status otherwise', () => {
+    expect(refused(400, 'invalid_request_error', 'endpoint is required')).toBeUndefined()
+    expect(refused(429, undefined, 'slow down')).toBeUndefined()
   })
 })
 

@@ -103,6 +103,7 @@ describe('where a batch stands', () => {
     ['Model meta-llama/X is not supported for batch', 'everything'],
     ['Enqueued tokens of this model exceed the limit', 'capacity'],
     ['Rate limit exceeded', 'capacity'],
+    ['Line 7: too many tokens', 'invalid'],
   ])('failed with "%s" is %s', async (error, refused) => {
     expect(await stateOf({ ...fixture('retrieve-failed.json'), error })).toMatchObject({ outcome: 'failed', refused })
   })
@@ -198,6 +199,7 @@ describe('a refusal', () => {
 
   test('names the row its words name', () => {
     expect(refused(400, 'Line 3: body is required')).toMatchObject({ rows: [{ line: 3 }] })
+    expect(refused(422, 'Line 3: body is required')).toMatchObject({ rows: [{ line: 3 }] })
   })
 
   test('is left to its status otherwise', () => {

@@ -358,3 +358,19 @@ test('a wrong key is about the account, although it is a 400', () => {
   expect(refused('Incorrect API key provided: k***y.')).toBe('account')
   expect(refused('input_file_id is required')).toBeUndefined()
 })
+
+test.each([403, 429])(
+  'a team that has no credits left is about the account, also as a %i: no waiting helps',
+  (status) => {
+    const message = 'Your team x has either used all available credits or reached its monthly spending limit.'
+
+    expect(xai.refusal?.(new ProviderError(status, undefined, '', undefined, message))).toBe('account')
+    expect(xai.refusal?.(new ProviderError(status, undefined, '', undefined, 'Too many requests'))).toBeUndefined()
+  },
+)
+
+test('a refusal that names a line is about that row', () => {
+  const error = new ProviderError(400, undefined, '', undefined, 'Line 3: body is missing')
+
+  expect(xai.refusal?.(error)).toMatchObject({ rows: [{ line: 3 }] })
+})
