@@ -69,8 +69,8 @@ const Outputs = z.object({ outputs: z.array(z.unknown()).nullish().catch(null) }
 /** Where two of its own frameworks look for cached tokens, beside OpenAI's place. */
 const CachedTokens = z.object({ usage: z.object({ num_cached_tokens: z.number() }) })
 
-/** What is wrong with the job as a whole: a field of the create, by the validation of its framework, or a word of its message. */
-const WHOLE_JOB = /"loc":\s*\["body"|\bmodel\b/i
+/** What is wrong with the call as a whole: a field of it, by the validation of its framework, or a word of its message. */
+const WHOLE_JOB = /"loc":\s*\[|\bmodel\b/i
 
 export const mistral: ProviderAdapter = {
   name: 'mistral',
@@ -128,7 +128,7 @@ export const mistral: ProviderAdapter = {
 
   // In file mode a create says nothing of rows; an upload may be refused for one.
   refusal({ status, body }): Refusal | undefined {
-    return status === 400 && !WHOLE_JOB.test(body) ? { rows: [] } : undefined
+    return (status === 400 || status === 422) && !WHOLE_JOB.test(body) ? { rows: [] } : undefined
   },
 
   // The body keeps its own `model`, which is the job's as well: all of a job's rows have the same.

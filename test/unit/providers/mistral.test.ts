@@ -122,10 +122,14 @@ describe('what a refusal means', () => {
     expect(refusalOf(422, JSON.stringify(fixtureJson('mistral', 'create-refused.json')))).toBeUndefined()
     expect(refusalOf(400, JSON.stringify(fixtureJson('mistral', 'create-refused.json')))).toBeUndefined()
     expect(refusalOf(400, '{"object":"error","message":"Invalid model: mistral-9"}')).toBeUndefined()
+    expect(
+      refusalOf(422, '{"detail":[{"type":"missing","loc":["file","file"],"msg":"Field required"}]}'),
+    ).toBeUndefined()
   })
 
   test('of anything else in the input is about one yet to be found', () => {
     expect(refusalOf(400, '{"object":"error","message":"Invalid file format"}')).toEqual({ rows: [] })
+    expect(refusalOf(422, '{"detail":"Invalid file format."}')).toEqual({ rows: [] })
   })
 
   test.each([401, 402, 413, 429, 500])('of HTTP %i is what its status says', (status) => {
