@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts'
 import { OffpeakError } from '../core/errors.ts'
 import type { Report } from '../core/report.ts'
+import type { Target } from '../core/request.ts'
 import type { OpenedScope } from '../create.ts'
 import { type Batcher, INTERCEPTION, openScope } from '../intercept/scope.ts'
 import { onLeaving } from '../leaving.ts'
@@ -13,7 +14,7 @@ import { chooseLook } from '../progress/display-mode.ts'
 import { renderDryRun } from '../progress/dry-run-table.ts'
 import { createOutput } from '../progress/output.ts'
 import { createProgress, toReport, toSnapshot } from '../progress/snapshot.ts'
-import { createMatch } from '../providers/registry.ts'
+import { anyWork, createMatch } from '../providers/registry.ts'
 import { openStoredAnswers } from '../store/stored-answers.ts'
 import { systemClock } from '../system-clock.ts'
 
@@ -30,12 +31,7 @@ export function openDryRun(config: Config): OpenedScope {
     ...estimating(),
     pricesChecked: BATCH_RATES.map(({ checked }) => checked).sort()[0] ?? '',
   })
-  const batcher: Batcher = {
-    match: createMatch(config.adapters, config.baseUrls),
-    submit: (request) => dryRun.submit(request),
-    passedThrough() {},
-    instead: (target, reason, detail) => dryRun.instead(target, reason, detail),
-  }
+  const batcher = batcherOf(dryRun, config)
   const interception = openScope(batcher, { kind: config.scope, timeouts: config.timeouts })
   const progress = createProgress(clock.now())
   const report = (): Report => ({ ...toReport(progress, { unpricedRequests: 0 }), dryRun: dryRun.report() })
@@ -98,6 +94,34 @@ export function openDryRun(config: Config): OpenedScope {
       interception.leave()
       this.abort()
     },
+  }
+}
+
+const ELSEWHERE = 'no batch takes calls to this endpoint'
+
+/** Stands before whatever else a provider does as well: it would be done, and billed. */
+function batcherOf(dryRun: DryRun, { adapters, baseUrls }: Config): Batcher {
+  const batchable = createMatch(adapters, baseUrls)
+  const other = createMatch(adapters, baseUrls, anyWork)
+  const elsewhere = new WeakSet<Target>()
+  return {
+    match(head) {
+      const target = batchable(head)
+      if (target) return target
+      const found = other(head)
+      if (found) elsewhere.add(found)
+      return found
+    },
+    submit(request) {
+      const { target } = request
+      const reply = elsewhere.has(target) ? dryRun.instead(target, 'not-admitted', ELSEWHERE) : undefined
+      return reply ? Promise.resolve(reply) : dryRun.submit(request)
+    },
+    passedThrough() {},
+    instead: (target, reason, detail) =>
+      elsewhere.has(target)
+        ? dryRun.instead(target, 'not-admitted', ELSEWHERE)
+        : dryRun.instead(target, reason, detail),
   }
 }
 

@@ -26,6 +26,20 @@ export type BaseUrls = Readonly<Record<string, readonly string[]>>
 
 export type Match = (head: RequestHead) => Target | undefined
 
+/** What an adapter says of a path below one of its base URLs. */
+export type MatchPath = (
+  adapter: ProviderAdapter,
+  head: RequestHead,
+  path: string,
+) => Pick<Target, 'endpoint' | 'model'> | undefined
+
+/** A call that a batch may be able to carry. */
+const batchable: MatchPath = (adapter, head, path) => adapter.match(head, path)
+
+/** Any call that may do or cost something, whatever it is. Looking things up and counting tokens does neither. */
+export const anyWork: MatchPath = (_adapter, { method }, path) =>
+  method === 'GET' || method === 'HEAD' || /count_?tokens/i.test(path) ? undefined : { endpoint: path }
+
 interface Base {
   readonly adapter: ProviderAdapter
   /** `https://api.openai.com` */
@@ -38,7 +52,11 @@ interface Base {
 const MEMORY = 500
 
 /** Tells which requests are a provider's, by host and then path, from base URLs known or configured. A look-alike host is no provider. */
-export function createMatch(known: readonly ProviderAdapter[], baseUrls: BaseUrls): Match {
+export function createMatch(
+  known: readonly ProviderAdapter[],
+  baseUrls: BaseUrls,
+  matchPath: MatchPath = batchable,
+): Match {
   const bases = known
     .flatMap((adapter) => [
       ...(baseUrls[adapter.name] ?? []).flatMap((url) => withPrefixes(toBase(adapter, url))),
@@ -51,7 +69,7 @@ export function createMatch(known: readonly ProviderAdapter[], baseUrls: BaseUrl
   return (head) => {
     const key = `${head.method} ${head.url}`
     if (remembered.has(key)) return remembered.get(key)
-    const target = findTarget(bases, head)
+    const target = findTarget(bases, head, matchPath)
     if (remembered.size >= MEMORY) remembered.clear()
     remembered.set(key, target)
     return target
@@ -69,12 +87,12 @@ function withPrefixes(base: Base): readonly Base[] {
   return [base, ...(adapter.prefixes ?? []).map((prefix) => ({ adapter, origin, prefix: base.prefix + prefix }))]
 }
 
-function findTarget(bases: readonly Base[], head: RequestHead): Target | undefined {
+function findTarget(bases: readonly Base[], head: RequestHead, matchPath: MatchPath): Target | undefined {
   const url = URL.parse(head.url)
   if (!url || url.username || url.password) return undefined
   for (const { adapter, origin, prefix } of bases) {
     if (url.origin !== origin || !url.pathname.startsWith(`${prefix}/`)) continue
-    const matched = adapter.match(head, url.pathname.slice(prefix.length))
+    const matched = matchPath(adapter, head, url.pathname.slice(prefix.length))
     if (matched) return { provider: adapter.name, baseUrl: origin + prefix, query: url.search, ...matched }
   }
   return undefined

@@ -170,6 +170,11 @@ describe('a call that no batch can carry is refused, counted, and not sent:', ()
       'not-admitted',
       () => openai.chat.completions.create({ ...question('a'), service_tier: 'flex' }),
     ],
+    [
+      'one to an endpoint that no batch takes',
+      'not-admitted',
+      () => openai.audio.speech.create({ model: 'tts-1', voice: 'alloy', input: 'a' }),
+    ],
     ['a form', 'not-json', async () => openai.images.edit({ model: 'gpt-image-1', image: await image, prompt: 'a' })],
   ])('%s', async (_, reason, call) => {
     await using scope = await open()
@@ -229,17 +234,23 @@ describe('a call that no batch can carry is refused, counted, and not sent:', ()
   })
 })
 
-test('what is no provider’s goes its own way', async () => {
+test('what is no provider’s goes its own way, and so does what a provider is only asked to look up or to count', async () => {
   const fetched = vi.fn<typeof fetch>(() => Promise.resolve(new Response('theirs')))
   const before = globalThis.fetch
   globalThis.fetch = fetched
   try {
     await using scope = await open()
 
-    const response = await scope.run(() => fetch('https://example.com/', { method: 'POST', body: '{}' }))
+    const responses = await scope.run(() =>
+      Promise.all([
+        fetch('https://example.com/', { method: 'POST', body: '{}' }),
+        fetch('http://openai.invalid/v1/models'),
+        fetch('http://anthropic.invalid/v1/messages/count_tokens', { method: 'POST', body: '{}' }),
+      ]),
+    )
 
-    expect(await response.text()).toBe('theirs')
-    expect(fetched).toHaveBeenCalledOnce()
+    expect(await Promise.all(responses.map((response) => response.text()))).toEqual(['theirs', 'theirs', 'theirs'])
+    expect(told(scope).wouldPassThrough).toEqual([])
   } finally {
     globalThis.fetch = before
   }
