@@ -248,7 +248,11 @@ function totalOf({ request_counts: counts }: Batch): number {
 function toState(batch: Batch): BatchState {
   const about = {
     status: batch.processing_status,
-    handle: { id: batch.id, ...(batch.results_url ? { resultsUrl: batch.results_url } : {}) },
+    handle: {
+      id: batch.id,
+      ...(batch.results_url ? { resultsUrl: batch.results_url } : {}),
+      ...(batch.ended_at ? { endedAt: batch.ended_at } : {}),
+    },
     counts: countsOf(batch),
   }
   if (batch.processing_status !== 'ended') return { ...about, phase: 'running' }
@@ -279,10 +283,15 @@ function resultsPath({ id, resultsUrl }: BatchHandle): string {
   return !told || (told.pathname.endsWith(own) && told.search === '') ? own : told.href
 }
 
-/** A 404 soon after the end only means "not yet", by the provider's own clock: the batch itself tells when it has ended. */
-async function whyNotThere({ id }: BatchHandle, call: Call, error: ProviderError): Promise<Error> {
-  const response = await call.send({ method: 'GET', path: pathOf(id) })
-  const sinceMs = toMs(response.headers.get('date')) - toMs((await readReply(response, Batch)).ended_at)
+/**
+ * A 404 soon after the end only means "not yet". How late it is the provider's own clock tells, by its list: the batch itself may be not
+ * there either, as long as its results are not.
+ */
+async function whyNotThere({ id, endedAt }: BatchHandle, call: Call, error: ProviderError): Promise<Error> {
+  if (typeof endedAt !== 'string') return error
+  const response = await call.send({ method: 'GET', path: BATCHES, query: { limit: '1' } })
+  const sinceMs = toMs(response.headers.get('date')) - toMs(endedAt)
+  await discard(response)
   const isLate = Number.isFinite(sinceMs) && sinceMs < RESULTS_LATE_MS
   return isLate ? new NetworkError(`the results of ${id} are not there yet`, { cause: error }) : error
 }

@@ -229,15 +229,16 @@ describe('results', () => {
     expect(await askedFor({ id: 'msgbatch_01A', ...further })).toMatchObject({ method: 'GET', path, isTransfer: true })
   })
 
-  /** A provider that says there are no results, of a batch that ended so long ago by its own clock. */
-  async function failureAfter(endedMsAgo: number, date = '2026-11-20T10:02:06Z'): Promise<unknown> {
-    const ended = fixtureJson('anthropic', 'retrieve-ended.json')
-    const headers = { date: new Date(Date.parse(date) + endedMsAgo).toUTCString() }
+  /** A provider that knows neither the results nor the batch itself, which ended so long ago by its own clock. */
+  async function failureAfter(endedMsAgo: number): Promise<unknown> {
+    const state = await stateOfFixture('retrieve-ended.json')
+    const endedAt = String(fixtureJson('anthropic', 'retrieve-ended.json')['ended_at'])
+    const headers = { date: new Date(Date.parse(endedAt) + endedMsAgo).toUTCString() }
     const call = scriptedCall(({ path }) =>
-      path === own ? jsonResponse(errorOf('not found'), 404) : new Response(JSON.stringify(ended), { headers }),
+      path === '/messages/batches' ? new Response('{"data":[]}', { headers }) : jsonResponse(errorOf('not found'), 404),
     )
     const reading = (async () => {
-      for await (const _ of anthropic.results({ id: 'msgbatch_01A' }, call));
+      for await (const _ of anthropic.results(state?.handle ?? { id: 'none' }, call));
     })()
     return await reading.then(String, (error: unknown) => error)
   }
@@ -251,7 +252,7 @@ describe('results', () => {
     expect(await failureAfter(11 * MINUTE_MS)).toMatchObject({ name: 'ProviderError', status: 404 })
   })
 
-  test('of a batch that is gone itself are gone', async () => {
+  test('of a batch that nobody knows the end of are gone', async () => {
     const call = scriptedCall(() => jsonResponse(errorOf('not found'), 404))
     const reading = (async () => {
       for await (const _ of anthropic.results({ id: 'msgbatch_01A' }, call));
