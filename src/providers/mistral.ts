@@ -6,7 +6,7 @@ import { outputRow } from './mistral/rows.ts'
 import { mistralStub } from './mistral/stub.ts'
 import { deleteInput, readFiles, uploadFile } from './toolkit/files.ts'
 import { oneLine } from './toolkit/json-text.ts'
-import { CLOCK_SKEW_MS, findListed, mapPages, turnPages } from './toolkit/look-up.ts'
+import { findListed, mapPages, turnPages } from './toolkit/look-up.ts'
 import { listedAs, TAG, taggedOf } from './toolkit/openai-batch.ts'
 import { askFor, pollFromList } from './toolkit/poll.ts'
 import { discard, postJson, readReply } from './toolkit/replies.ts'
@@ -22,6 +22,11 @@ import { readUsage } from './toolkit/usage.ts'
 
 const JOBS = '/batch/jobs'
 const LIST_LIMIT = 100
+/**
+ * A look-up asks for jobs made since so long before the intent. By the server's clock: to a computer whose own is hours ahead a narrower
+ * filter would hide the job, which would then be created again.
+ */
+const LISTED_BEFORE_MS = 24 * 60 * 60_000
 
 /** Path after the base URL → what a job names. */
 const ENDPOINTS = new Map(
@@ -149,7 +154,7 @@ export const mistral: ProviderAdapter = {
 
   find: (intent, call) =>
     findListed(
-      mapPages(listPages(call, intent.createdAt - CLOCK_SKEW_MS), (job) => listedAs(intent.tag, job, toState)),
+      mapPages(listPages(call, intent.createdAt - LISTED_BEFORE_MS), (job) => listedAs(intent.tag, job, toState)),
       intent,
     ),
 
@@ -215,8 +220,10 @@ function listPages(call: Call, createdAfter?: number): AsyncGenerator<readonly J
     const { data, total } = await readReply(await call.send({ method: 'GET', path: JOBS, query }), JobList)
     const items = (data ?? []).filter(({ id }) => !seen.has(id))
     for (const { id } of items) seen.add(id)
+    // Whether the total is that of the list is not documented: after a full page it is not believed.
+    const isTotal = typeof total === 'number' && seen.size >= total && (data ?? []).length < LIST_LIMIT
     // A gateway that takes no notice of the page gives the same one for ever: nothing new is the end, too.
-    const isLast = items.length === 0 || (typeof total === 'number' && seen.size >= total)
+    const isLast = items.length === 0 || isTotal
     return { items, next: isLast ? undefined : String(page + 1) }
   })
 }

@@ -294,14 +294,14 @@ describe('a look for a job', () => {
   const ours = fixtureJson('mistral', 'create-reply.json')
   const other = { ...ours, id: 'other', metadata: null }
 
-  test('reads a list of the shape of the reference, from ten minutes before the intent on', async () => {
+  test('reads a list of the shape of the reference, from a day before the intent on', async () => {
     const call = scriptedCall(() => jsonResponse(fixtureJson('mistral', 'list-reply.json')))
 
     expect(await mistral.find(intent, call)).toMatchObject({ kind: 'adopted', states: [{ handle: { id: JOB } }] })
     expect(call.requests).toMatchObject([
       {
         path: '/batch/jobs',
-        query: { page: '0', page_size: '100', order_by: '-created', created_after: '2026-08-19T14:30:40.000Z' },
+        query: { page: '0', page_size: '100', order_by: '-created', created_after: '2026-08-18T14:40:40.000Z' },
       },
     ])
   })
@@ -320,6 +320,20 @@ describe('a look for a job', () => {
     ]
 
     expect(await look(pages)).toEqual({ found: 'adopted', asked: ['0', '1', '2'] })
+  })
+
+  test('goes on after a full page, should the total be that of the page', async () => {
+    const full = Array.from({ length: 100 }, (_, index) => Object.assign(structuredClone(other), { id: `o${index}` }))
+
+    expect(
+      await look([
+        { data: full, total: 100 },
+        { data: [ours], total: 1 },
+      ]),
+    ).toEqual({
+      found: 'adopted',
+      asked: ['0', '1'],
+    })
   })
 
   test('goes on to an empty page where nobody says how many there are', async () => {
