@@ -69,6 +69,8 @@ function besideBase({ baseUrl }: Call, what: 'upload' | 'download', path: string
 function throughBase({ baseUrl }: Call, address: string): string {
   const base = new URL(baseUrl)
   const url = new URL(address, base)
+  // The address repeats the query of the call that asked for it. A key in it comes with every call of ours, and would come twice.
+  if (url.searchParams.has('key')) url.searchParams.delete('key')
   url.protocol = base.protocol
   url.host = base.host
   return url.href

@@ -3,6 +3,7 @@ import type { ProviderRequest } from '../../../src/core/adapter.ts'
 import type { BatchState, JobResult } from '../../../src/core/batch.ts'
 import { ProviderError } from '../../../src/core/errors.ts'
 import type { JsonObject } from '../../../src/core/request.ts'
+import { Caller } from '../../../src/manager/caller.ts'
 import { gemini } from '../../../src/providers/gemini.ts'
 import {
   fixtureJson,
@@ -15,6 +16,7 @@ import {
 } from '../../support/provider-call.ts'
 
 const TAG = 'abcdefabcdef'
+const KEY = 'AIza-not-a-key-of-anybody'
 const GENERATE = { endpoint: 'generateContent', model: 'gemini-2.5-flash' }
 const EMBED_MANY = { endpoint: 'batchEmbedContents', model: 'gemini-embedding-001' }
 
@@ -178,6 +180,28 @@ describe('what Gemini is sent', () => {
       path,
       `${new URL(baseUrl).origin}/upload?upload_id=U1`,
     ])
+  })
+
+  test('has its key in its address once, although Google repeats it there', async () => {
+    const seen: string[] = []
+    const caller = new Caller({
+      fetch: async (url) => {
+        seen.push(url)
+        const address = `https://google.test/upload/v1/files?key=${KEY}&upload_id=U1`
+        return new Response(JSON.stringify(fixtureJson('gemini', 'upload-reply.json')), {
+          headers: { 'x-goog-upload-url': address },
+        })
+      },
+      now: () => 0,
+      stopping: new AbortController().signal,
+    })
+    const call = caller.line({ baseUrl: 'https://google.test/v1', query: `?key=${KEY}`, headers: [] })
+    const intent = intentFor(gemini, { ...EMBED_MANY, endpoint: 'embedContent' })
+
+    await gemini.upload?.(intent, inputOf(gemini, intent, ['{}']), call)
+
+    expect(seen.map((url) => new URL(url).searchParams.getAll('key'))).toEqual([[KEY], [KEY]])
+    expect(seen[1]).toContain('upload_id=U1')
   })
 
   test.each([
