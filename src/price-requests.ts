@@ -142,7 +142,7 @@ function learnedIn({ target: { provider, endpoint, model }, calibration }: Lesso
 }
 
 /** What another version wrote may have another form: then it is learned anew. */
-function calibrationIn({ state }: Learned): Calibration | undefined {
+export function calibrationIn({ state }: Learned): Calibration | undefined {
   try {
     return StoredCalibration.parse(JSON.parse(state))
   } catch {

@@ -46,6 +46,8 @@ export interface StoredAnswers {
   readonly salt: Uint8Array
   /** What `enqueue` would give this job, were it called now; undefined: a place in the queue. What was settled before `since` counts as forgotten. */
   peek(job: Pick<NewJob, 'fingerprint' | 'occurrence' | 'reuse'>, now: number, since: number): Found | undefined
+  /** What answers have taught, model by model. */
+  learned(): readonly Learned[]
 }
 
 /** A job's row, for those who wait for it. */
@@ -235,7 +237,6 @@ export interface Store extends StoredAnswers, Disposable {
   budgetOf(owner: number): BudgetState | undefined
   /** What was spent on this day (UTC) and after it; default ever. Outlives the answers. */
   spending(since?: string): readonly Spending[]
-  learned(): readonly Learned[]
   /** Keeps what was learned, in the place of what was known of the same models. */
   keepLearned(learned: readonly Learned[]): void
 

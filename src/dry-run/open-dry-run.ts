@@ -7,9 +7,6 @@ import { type Batcher, INTERCEPTION, openScope } from '../intercept/scope.ts'
 import { onLeaving } from '../leaving.ts'
 import { DryRun } from '../manager/dry-run/dry-run.ts'
 import { BATCH_RATES } from '../money/batch-rates.ts'
-import { createEstimator } from '../money/estimate.ts'
-import { loadTokenizer } from '../money/tokenizer.ts'
-import { estimateTokens } from '../money/tokens.ts'
 import { chooseLook } from '../progress/display-mode.ts'
 import { renderDryRun } from '../progress/dry-run-table.ts'
 import { createOutput } from '../progress/output.ts'
@@ -17,6 +14,7 @@ import { createProgress, toReport, toSnapshot } from '../progress/snapshot.ts'
 import { anyWork, createMatch } from '../providers/registry.ts'
 import { openStoredAnswers } from '../store/stored-answers.ts'
 import { systemClock } from '../system-clock.ts'
+import { estimating } from './estimating.ts'
 
 /** A scope that counts instead of sending: no provider is called, no job is made, no file is written. It states no events. */
 export function openDryRun(config: Config): OpenedScope {
@@ -28,7 +26,7 @@ export function openDryRun(config: Config): OpenedScope {
     answers: opened,
     clock,
     settings: config,
-    ...estimating(),
+    ...estimating(opened.learned()),
     pricesChecked: BATCH_RATES.map(({ checked }) => checked).sort()[0] ?? '',
   })
   const batcher = batcherOf(dryRun, config)
@@ -123,15 +121,6 @@ function batcherOf(dryRun: DryRun, { adapters, baseUrls }: Config): Batcher {
         ? dryRun.instead(target, 'not-admitted', ELSEWHERE)
         : dryRun.instead(target, reason, detail),
   }
-}
-
-/** Estimates by the exact tokenizer, where it is installed, once it is loaded. */
-function estimating(): { readonly estimate: ReturnType<typeof createEstimator>; readonly ready: Promise<void> } {
-  let count = estimateTokens
-  const ready = loadTokenizer().then((exact) => {
-    count = exact ?? estimateTokens
-  })
-  return { estimate: createEstimator({ count: (text) => count(text) }), ready }
 }
 
 function show(dryRun: DryRun): void {

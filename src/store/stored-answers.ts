@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { StoredAnswers } from '../core/store.ts'
 import { connectionOver, damaged, openFailed } from './connection.ts'
+import { learnedIn } from './learned.ts'
 import { checkIsOurs, versionOf } from './migrations.ts'
 import { peekingIn } from './peeking.ts'
 import { placesIn } from './places.ts'
@@ -27,11 +28,14 @@ export function openStoredAnswers(path: string): StoredAnswers & Disposable {
       return noAnswers()
     }
     const connection = connectionOver(database, file)
+    // A store that an older version has left has nothing of the kind.
+    const learned = hasTable(database, 'learned') ? learnedIn(database).all() : []
     const salt = database.prepare<[], Uint8Array>("SELECT value FROM secrets WHERE name = 'salt'").pluck().get()
     if (!salt) throw damaged(file, 'its salt is gone')
     return {
       salt: new Uint8Array(salt),
       peek: peekingIn(connection, placesIn(connection)),
+      learned: () => learned,
       [Symbol.dispose]: () => connection.close(),
     }
   } catch (error) {
@@ -40,7 +44,13 @@ export function openStoredAnswers(path: string): StoredAnswers & Disposable {
   }
 }
 
+function hasTable(database: ReturnType<typeof openForReading>, name: string): boolean {
+  return (
+    database.prepare<[string]>("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(name) !== undefined
+  )
+}
+
 /** Accounts are told apart all the same. */
 function noAnswers(): StoredAnswers & Disposable {
-  return { salt: new Uint8Array(randomBytes(32)), peek: () => undefined, [Symbol.dispose]() {} }
+  return { salt: new Uint8Array(randomBytes(32)), peek: () => undefined, learned: () => [], [Symbol.dispose]() {} }
 }

@@ -1,3 +1,4 @@
+import Sqlite from 'better-sqlite3'
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -20,6 +21,7 @@ test('a store that does not exist answers nothing, and is not made', () => {
   using answers = openStoredAnswers(join(folder.path, 'state', 'store.db'))
 
   expect(answers.peek(job, 0, 0)).toBeUndefined()
+  expect(answers.learned()).toEqual([])
   expect(answers.salt).toHaveLength(32)
   expect(readdirSync(folder.path)).toEqual([])
 })
@@ -52,6 +54,21 @@ test('a store is looked into as it was left, also while somebody else writes to 
   expect(after).toMatchObject({ kind: 'answered', answer: { body: '{"a":1}' } })
   expect(answers.salt).toEqual(store.salt)
   expect(readdirSync(folder).map((name) => [name, statSync(join(folder, name)).size])).toEqual(files)
+})
+
+test('what earlier answers have taught is there to be read; of a store that knew of no such thing, nothing', () => {
+  using temp = tempStore()
+  const learned = [{ provider: 'openai', endpoint: '/v1/responses', model: 'gpt-5', state: '{}' }]
+  temp.store.keepLearned(learned)
+
+  using answers = openStoredAnswers(temp.path)
+  expect(answers.learned()).toEqual(learned)
+
+  const older = new Sqlite(temp.path)
+  older.exec('DROP TABLE learned')
+  older.close()
+  using without = openStoredAnswers(temp.path)
+  expect(without.learned()).toEqual([])
 })
 
 test("somebody else's file is refused, in words", () => {
