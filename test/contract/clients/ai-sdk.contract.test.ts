@@ -3,12 +3,7 @@ import { aiSdkWays } from '../../support/clients-ai-sdk.ts'
 import { waysNamed } from '../../support/clients.ts'
 import { describeAnswers, describeEndings } from './suite.ts'
 
-const own = [
-  'ai: generateText (responses)',
-  'ai: generateObject',
-  'ai: generateText with a loop of tools (chat)',
-  'ai: embed and embedMany',
-]
+const own = ['ai: generateText (responses)', 'ai: generateText with a loop of tools (chat)', 'ai: embed and embedMany']
 
 for (const way of aiSdkWays) describeAnswers(way, { batchify, built: 'before the scope' })
 // Each of these functions has retries, signals and limits of its own.

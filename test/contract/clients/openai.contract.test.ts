@@ -10,8 +10,6 @@ for (const way of ways) describeAnswers(way, { batchify, built: 'before the scop
 // How a call ends depends on how it is made, not on what it asks.
 for (const way of waysNamed(ways, 'openai: chat.completions.create')) {
   describeEndings(way, { batchify, built: 'before the scope' })
-  for (const built of ['inside the scope', 'with batch.fetch'] as const) {
-    describeAnswers(way, { batchify, built })
-    describeEndings(way, { batchify, built })
-  }
+  describeAnswers(way, { batchify, built: 'with batch.fetch' })
+  describeEndings(way, { batchify, built: 'with batch.fetch' })
 }

@@ -5,7 +5,7 @@ import { allOf, next, openScene, rejection } from '../../support/clients-scene.t
 import { comparable, type Connection, errorFacts, statusOf, type Way } from '../../support/clients.ts'
 
 /** When, and with what, a program builds its client. */
-export type Built = 'before the scope' | 'inside the scope' | 'with batch.fetch'
+export type Built = 'before the scope' | 'with batch.fetch'
 
 /** What a client is told to be drop-in for. */
 interface Setting {
@@ -229,10 +229,6 @@ async function inside<Call extends (...args: never[]) => Promise<unknown>>(
   switch (built) {
     case 'before the scope': {
       const call = connect(connection)
-      return (...args) => batch.run(() => call(...args))
-    }
-    case 'inside the scope': {
-      const call = await batch.run(() => connect(connection))
       return (...args) => batch.run(() => call(...args))
     }
     case 'with batch.fetch':

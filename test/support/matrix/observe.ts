@@ -131,13 +131,16 @@ function failing(status: number, { rows, connection }: { rows: number; connectio
 async function aborting({ client, library }: Setting): Promise<Outcome> {
   if (client.takes?.signal === false) return 'not offered'
   await using scene = await openScene(client, library)
-  const { plain } = client.connect(connectionTo(client, scene))
+  const { plain } = client.connect({ ...connectionTo(client, scene), maxRetries: 0 })
   await using batch = await scene.open({ batchWindowMs: PATIENCE_MS })
   const controller = new AbortController()
   const sent = Promise.race([next(batch, 'request-queued'), next(batch, 'request-passed-through')])
   const asking = outcomeOf(() => batch.run(() => plain(PROMPT, { signal: controller.signal })))
   const first = await Promise.race([sent, asking])
-  if ('type' in first && first.type === 'request-passed-through') return 'went live'
+  if ('type' in first && first.type === 'request-passed-through') {
+    await asking
+    return 'went live'
+  }
   if (client.losesAborts) await collectGarbage()
   controller.abort()
   await batch.flush()
@@ -157,7 +160,7 @@ async function aborting({ client, library }: Setting): Promise<Outcome> {
 /** What a live call ends with when its user aborts it while the provider still thinks. */
 async function abortedLive(client: Client, library: typeof batchify): Promise<Settled> {
   await using scene = await openScene(client, library, { liveMs: SLOW_MS })
-  const { plain } = client.connect(connectionTo(client, scene))
+  const { plain } = client.connect({ ...connectionTo(client, scene), maxRetries: 0 })
   const controller = new AbortController()
   const asking = outcomeOf(() => plain(PROMPT, { signal: controller.signal }))
   const received = async (): Promise<void> => {

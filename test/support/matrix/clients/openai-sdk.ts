@@ -138,8 +138,7 @@ const Call = z.looseObject({ function: z.object({ name: z.string(), arguments: z
 const Message = z.looseObject({ content: z.string().nullish(), tool_calls: z.array(Call).nullish() })
 
 /** A chat completion, by whatever it was read. */
-export const Completion = z.looseObject({ choices: z.array(z.looseObject({ message: Message })).min(1) })
-export type Completion = z.infer<typeof Completion>
+const Completion = z.looseObject({ choices: z.array(z.looseObject({ message: Message })).min(1) })
 
 /** The text of a chat completion. */
 export function spoken(whole: unknown): Answer<string> {
