@@ -7,7 +7,7 @@ install()
 export { batchify } from './batchify.ts'
 export type { BatchifyOptions } from './config.ts'
 export type { BatchScope } from './create.ts'
-export type { DryRunGroup, DryRunReport, DryRunSums, Range, WouldPassThrough } from './core/dry-run.ts'
+export type { DryRunGroup, DryRunReport, DryRunSums, DryRunRange, WouldPassThrough } from './core/dry-run.ts'
 export { CostLimitError, DeferredExit, OffpeakError, type ErrorCode, type RunningBatch } from './core/errors.ts'
 export type { EventOf, EventType, OffpeakEvent } from './core/events.ts'
 export type { Report } from './core/report.ts'

@@ -2,7 +2,7 @@ import type { PricedAt } from './pricing.ts'
 import type { JsonObject, PassReason } from './request.ts'
 
 /** An amount at the least, probably, and at most. */
-export interface Range {
+export interface DryRunRange {
   readonly low: number
   readonly likely: number
   /** Absent where nothing limits the answers. */
@@ -19,14 +19,14 @@ export interface DryRunSums {
   readonly joined: number
   /** Batches these requests are part of. Where models may share one, it counts with each of them, and once in the totals. */
   readonly batches: number
-  readonly tokens: { readonly input: number; readonly output: Range }
+  readonly tokens: { readonly input: number; readonly output: DryRunRange }
   /** Requests with something in them whose tokens cannot be counted from here: they come on top. */
   readonly uncountedRequests: number
   /** Absent when no request could be priced: unknown is not zero. */
-  readonly liveCostUsd?: Range
-  readonly batchCostUsd?: Range
+  readonly liveCostUsd?: DryRunRange
+  readonly batchCostUsd?: DryRunRange
   /** Over the requests that have both prices. */
-  readonly savedUsd?: Range
+  readonly savedUsd?: DryRunRange
   /** Requests that are in no sum of that kind, because nobody can say what they cost. */
   readonly unpriced: { readonly live: number; readonly batch: number; readonly because: readonly string[] }
 }

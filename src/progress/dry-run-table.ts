@@ -1,4 +1,4 @@
-import type { DryRunReport, DryRunSums, Range } from '../core/dry-run.ts'
+import type { DryRunReport, DryRunSums, DryRunRange } from '../core/dry-run.ts'
 import { formatCount, formatPlural, formatUsd } from './format.ts'
 import { type Look, paint } from './style.ts'
 import { padEnd, padStart, printable, textWidth } from './width.ts'
@@ -33,7 +33,7 @@ const BETWEEN = '  '
 
 /** What a dry run found. `columns`: how wide the screen is; a table that is wider is told group by group. */
 export function renderDryRun(report: DryRunReport, look: Look, columns = Number.POSITIVE_INFINITY): string[] {
-  const { groups, totals } = report
+  const { totals } = report
   const head = `${paint('offpeak', 'strong', look)}  dry run: ${formatPlural(totals.requests, 'request', 'requests')} in ${formatPlural(totals.batches, 'batch', 'batches')}; nothing was sent`
   return [
     head,
@@ -112,13 +112,13 @@ function notes({ totals, wouldPassThrough, prices, stoppedBy }: DryRunReport, lo
 }
 
 /** `12–480`, `12` where both ends are the same, `from 12` where there is no upper one. */
-function rangeText({ low, high }: Range, format: (value: number) => string, look: Look): string {
+function rangeText({ low, high }: DryRunRange, format: (value: number) => string, look: Look): string {
   if (high === undefined) return `from ${format(low)}`
   const [least, most] = [format(low), format(high)]
   return least === most ? least : `${least}${look.unicode ? '–' : '-'}${most}`
 }
 
-function costText(cost: Range | undefined, unpriced: number, look: Look): string {
+function costText(cost: DryRunRange | undefined, unpriced: number, look: Look): string {
   return cost ? withRest(rangeText(cost, formatUsd, look), unpriced) : unpriced > 0 ? 'unknown' : formatUsd(0)
 }
 

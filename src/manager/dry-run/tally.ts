@@ -1,4 +1,4 @@
-import type { DryRunGroup, DryRunSums, Estimated, EstimatedCost, Range } from '../../core/dry-run.ts'
+import type { DryRunGroup, DryRunSums, Estimated, EstimatedCost, DryRunRange } from '../../core/dry-run.ts'
 
 /** What one group, or all of them, come to so far. */
 export class Tally {
@@ -77,7 +77,7 @@ export class GroupTally extends Tally {
   }
 }
 
-type Bounds = Pick<Range, 'low' | 'likely'> & { readonly high: number | undefined }
+type Bounds = Pick<DryRunRange, 'low' | 'likely'> & { readonly high: number | undefined }
 
 /** A sum of ranges has no upper end as soon as one of them has none. */
 class RangeSum {
@@ -93,7 +93,7 @@ class RangeSum {
     this.#high = high === undefined || this.#high === undefined ? undefined : this.#high + high
   }
 
-  get range(): Range | undefined {
+  get range(): DryRunRange | undefined {
     if (this.#isEmpty) return undefined
     const range = { low: this.#low, likely: this.#likely }
     return this.#high === undefined ? range : { ...range, high: this.#high }
