@@ -170,7 +170,7 @@ export const xai: ProviderAdapter = {
   async *results(handle, call): AsyncGenerator<readonly JobResult[]> {
     const pages = turnPages(async (token) => {
       const { rows, next } = await readResults(handle, token, call)
-      return { items: rows, next: rows.length > 0 ? next : undefined }
+      return { items: rows, next }
     })
     for await (const rows of pages) yield rows.map(({ result }) => result)
   },
@@ -269,7 +269,7 @@ function listPages(call: Call): AsyncGenerator<readonly Batch[]> {
   return turnPages(async (token) => {
     const query = { limit: String(PAGE), ...(token === undefined ? {} : { pagination_token: token }) }
     const page = await readReply(await call.send({ method: 'GET', path: '/batches', query }), BatchPage)
-    return { items: page.batches, next: page.batches.length > 0 ? page.pagination_token || undefined : undefined }
+    return { items: page.batches, next: page.pagination_token || undefined }
   })
 }
 

@@ -10,16 +10,21 @@ export interface Page<Item> {
   readonly next: string | undefined
 }
 
+/** So many empty pages in a row end a list that says it goes on: fewer may be of what is not ours to see. */
+const MOST_EMPTY_PAGES = 10
+
 /** Turns the pages of a list, from the first on. */
 export async function* turnPages<Item>(
   read: (cursor: string | undefined) => Promise<Page<Item>>,
 ): AsyncGenerator<readonly Item[]> {
   let cursor: string | undefined
+  let emptyPages = 0
   do {
     const { items, next } = await read(cursor)
+    emptyPages = items.length > 0 ? 0 : emptyPages + 1
     if (items.length > 0) yield items
     // A gateway that takes no notice of the cursor would give the same page for ever.
-    cursor = next !== cursor ? next : undefined
+    cursor = next !== cursor && emptyPages < MOST_EMPTY_PAGES ? next : undefined
   } while (cursor !== undefined)
 }
 

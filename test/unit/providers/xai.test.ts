@@ -180,19 +180,25 @@ describe('rows', () => {
     pagination_token: next,
   })
 
-  test('are read page by page, until there is no token or nothing on the page', async () => {
-    for (const last of [page(['c'], null), page([], 'more')]) {
-      const pages = [page(['a', 'b'], '2'), last]
-      const call = scriptedCall(() => jsonResponse(pages[call.requests.length - 1]))
+  test('are read page by page, behind an empty one too, until there is no token', async () => {
+    const pages = [page(['a', 'b'], '2'), page([], '3'), page(['c'], null)]
+    const call = scriptedCall(() => jsonResponse(pages[call.requests.length - 1]))
 
-      const rows = await rowsOf(call)
+    const rows = await rowsOf(call)
 
-      expect(rows.length).toBe(2 + last.results.length)
-      expect(call.requests.map(({ query }) => query)).toEqual([
-        { limit: '100' },
-        { limit: '100', pagination_token: '2' },
-      ])
-    }
+    expect(rows.length).toBe(3)
+    expect(call.requests.map(({ query }) => query)).toEqual([
+      { limit: '100' },
+      { limit: '100', pagination_token: '2' },
+      { limit: '100', pagination_token: '3' },
+    ])
+  })
+
+  test('come to an end with a token that stays the same', async () => {
+    const call = scriptedCall(() => jsonResponse(call.requests.length === 1 ? page(['a'], '2') : page([], '2')))
+
+    expect((await rowsOf(call)).length).toBe(1)
+    expect(call.requests).toHaveLength(2)
   })
 
   test('that are not JSON are an error of the way there', async () => {
@@ -329,6 +335,20 @@ describe('a look for a batch', () => {
       kind: 'adopted',
       states: [{ handle: { id: 'batch_1', jobs: 3 } }],
     })
+  })
+
+  test('goes on behind an empty page: a batch that is overlooked is paid for twice', async () => {
+    const pages = [{ batches: [], pagination_token: '2' }, fixture('list-reply.json')]
+    const call = scriptedCall(() => jsonResponse(pages[call.requests.length - 1]))
+
+    expect(await xai.find(intent, call)).toMatchObject({ kind: 'adopted', states: [{ handle: { id: 'batch_1' } }] })
+  })
+
+  test('comes to an end where pages say for ever that there are more', async () => {
+    const call = scriptedCall(() => jsonResponse({ batches: [], pagination_token: String(call.requests.length) }))
+
+    expect(await xai.find(intent, call)).toEqual({ kind: 'none' })
+    expect(call.requests).toHaveLength(10)
   })
 
   test('does not take the day before for too old: its zone is unknown', async () => {
