@@ -44,8 +44,8 @@ const LIVE = /^\/models\/([^/:]+):(\w+)$/
 
 /** Before our tag in a batch's display name. */
 const DISPLAY_NAME = 'offpeak-'
-/** The most a list of Google's usually gives at once; it may give fewer. */
-const PAGE_SIZE = 100
+/** An entry may hold the whole output of its batch, twice: a page should not hold too many of them, and may take as long as its bytes take. */
+const PAGE_SIZE = 25
 
 /** A create with its rows in it may have 20 MB [docs]; the AI SDK stops at 20,000,000 bytes. What surrounds the rows fits in the rest. */
 const INLINE_BYTES = 19_000_000
@@ -224,7 +224,8 @@ function keptFor({ endpoint }: Intent, upload: JsonObject | undefined): Kept {
 function listPages(call: Call): AsyncGenerator<readonly Operation[]> {
   return turnPages(async (pageToken) => {
     const query = { pageSize: String(PAGE_SIZE), ...(pageToken === undefined ? {} : { pageToken }) }
-    const page = await readReply(await call.send({ method: 'GET', path: '/batches', query }), OperationList)
+    const reply = await call.send({ method: 'GET', path: '/batches', query, isTransfer: true })
+    const page = await readReply(reply, OperationList)
     return { items: page.operations, next: page.nextPageToken || undefined }
   })
 }

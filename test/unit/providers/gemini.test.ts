@@ -670,6 +670,8 @@ describe('which batch is ours', () => {
 
     expect(await gemini.find(intent, call)).toEqual({ kind: 'none' })
     expect(call.requests).toHaveLength(2)
+    // Its entries may hold whole outputs: nothing that is given up after two minutes.
+    expect(call.requests).toMatchObject([{ isTransfer: true }, { isTransfer: true }])
   })
 
   test('a list in any other order is read to its end', async () => {
