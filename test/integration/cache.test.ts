@@ -16,6 +16,7 @@ const DAY = 24 * HOUR
 
 describe('durations', () => {
   test.each([
+    ['500ms', 500],
     ['2s', 2000],
     ['10m', 600_000],
     ['24h', 86_400_000],

@@ -3,6 +3,7 @@ import type { JsonObject, Target } from '../../core/request.ts'
 import { isObject } from '../../core/json.ts'
 import type { OpenedScope } from '../../create.ts'
 import { fingerprint } from '../../manager/accounts.ts'
+import { readEnvelope } from '../../manager/caller.ts'
 import type { BatchReader, StoredBatch, StoredJob } from '../../store/read-batches.ts'
 import type { KeyFor } from './key.ts'
 
@@ -22,6 +23,9 @@ export interface RetryTally {
   /** Why others could not be sent, by reason. */
   readonly unsent: Map<string, number>
 }
+
+/** What the engine says to those who wait when it stops before there is an answer. */
+const NOT_RUN: ReadonlySet<string> = new Set(['deferred', 'cost_limit', 'scope_closed'])
 
 /** Jobs are submitted in groups of this many, each written to the store before the next is read. */
 const GROUP_JOBS = 256
@@ -67,9 +71,9 @@ function submit(
   const reply = scope.submit({ method: 'POST', url, target, headers, body, json, occurrence: job.occurrence })
   if (!reply) return unsent('its provider takes no such request in a batch')
   tally.sent += 1
-  void reply.then(({ status }) => {
+  void reply.then(({ status, body: answer }) => {
     if (status < 400) tally.answered += 1
-    else tally.failed += 1
+    else if (!NOT_RUN.has(readEnvelope(answer).code ?? '')) tally.failed += 1
   })
 }
 

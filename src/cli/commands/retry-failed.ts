@@ -112,7 +112,7 @@ async function retry(
   { say }: CommandContext,
 ): Promise<number> {
   // Ctrl-C is the scope's to handle, as in every program: it saves what is queued, says how to go on, and ends the process.
-  const scope = createScope({ ...options, cache: { retentionDays: NEVER_DAYS } }, 'leave')
+  const scope = createScope({ ...options, cache: { retentionDays: NEVER_DAYS } })
   try {
     await submitFailures(reader, retried, scope, tally)
     await scope.finish()
