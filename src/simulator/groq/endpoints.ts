@@ -2,12 +2,17 @@ import type { Answer, Endpoint } from '../endpoint.ts'
 import { audioEndpoint } from '../openai-like/audio.ts'
 import { reworded } from '../openai-like/reword.ts'
 import { chatCompletions } from '../openai/answers/chat.ts'
+import { embeddings } from '../openai/answers/embeddings.ts'
 import { groqError } from './envelope.ts'
 
 const chat = groqEndpoint(chatCompletions)
 
 /** What can be called live. Paths are those a batch names, without the `/openai` of its URL. */
-export const LIVE: ReadonlyMap<string, Endpoint> = byPath([chat, ...audio(['file', 'url'])])
+export const LIVE: ReadonlyMap<string, Endpoint> = byPath([
+  chat,
+  reworded(embeddings, { error: groqError }),
+  ...audio(['file', 'url']),
+])
 
 /** What a batch can hold; audio only by URL (groq-sdk 1.6: "the file field is not supported in Batch API requests"). */
 export const BATCHABLE: ReadonlyMap<string, Endpoint> = byPath([chat, ...audio(['url'])])

@@ -1,6 +1,6 @@
 /** Names that look like those Groq serves. */
 const FAMILIES =
-  /^(llama|meta-llama\/|openai\/gpt-oss|qwen|moonshotai\/|deepseek|gemma|mistral|groq\/|compound|allam|whisper-|distil-whisper)/
+  /^(llama|meta-llama\/|openai\/gpt-oss|qwen|moonshotai\/|deepseek|gemma|mistral|groq\/|compound|allam|whisper-|distil-whisper|nomic-embed-)/
 
 export const LISTED_MODELS: readonly string[] = [
   'llama-3.1-8b-instant',

@@ -259,6 +259,19 @@ test('live calls are answered whole and as a stream, with tools and with schemas
   expect(simulator.ledger().executions.live).toBe(4)
 })
 
+test('embeddings are answered live, and never in a batch', async () => {
+  await using simulator = await startTestSimulator()
+  const client = clientFor(simulator)
+  const body = { model: 'nomic-embed-text-v1_5', input: 'apples' }
+  const endpoint = '/v1/embeddings'
+  const line = { custom_id: 'a', method: 'POST', url: endpoint, body }
+
+  const { data } = await client.embeddings.create(body)
+
+  expect(data[0]?.embedding.length).toBeGreaterThan(1)
+  await expect(createBatch(client, [line], { endpoint })).rejects.toMatchObject({ status: 400 })
+})
+
 test('errors are in its own envelope: 401, 404 and 400', async () => {
   await using simulator = await startTestSimulator()
   const client = clientFor(simulator)
