@@ -2,12 +2,12 @@ import { createGroq } from '@ai-sdk/groq'
 import Groq from 'groq-sdk'
 import { type Connection, present } from '../../clients.ts'
 import { type Calls, type Client, PIXEL_URL, WORD_SCHEMA } from '../client.ts'
-import { notApplicable } from '../outcome.ts'
+import { no, notApplicable } from '../outcome.ts'
 import { aiSdk } from './ai-sdk.ts'
 import { called, parsed, spoken, toolQuestion } from './openai-sdk.ts'
 
 const model = 'openai/gpt-oss-20b'
-const but = { embeddings: notApplicable('Groq serves no embedding model') }
+const embeddingModel = 'nomic-embed-text-v1_5'
 
 function official({ baseUrl, apiKey, maxRetries, timeoutMs }: Connection): Calls {
   const client = new Groq({ baseURL: baseUrl, apiKey, ...present({ maxRetries, timeout: timeoutMs }) })
@@ -27,6 +27,11 @@ function official({ baseUrl, apiKey, maxRetries, timeoutMs }: Connection): Calls
           },
         }),
       ),
+    async embeddings(input) {
+      const whole = await client.embeddings.create({ model: embeddingModel, input })
+      const vector = whole.data[0]?.embedding
+      return { gist: Array.isArray(vector) ? vector : [], whole }
+    },
     image: async (text) =>
       spoken(
         await completions.create({
@@ -45,7 +50,14 @@ function official({ baseUrl, apiKey, maxRetries, timeoutMs }: Connection): Calls
   }
 }
 
-export const groqSdkClients: readonly Client[] = [{ name: 'groq-sdk', provider: 'groq', connect: official, but }]
+export const groqSdkClients: readonly Client[] = [
+  {
+    name: 'groq-sdk',
+    provider: 'groq',
+    connect: official,
+    but: { embeddings: no('went live', 'batches of this provider take no embeddings') },
+  },
+]
 
 export const groqFrameworkClients: readonly Client[] = [
   {
@@ -53,6 +65,6 @@ export const groqFrameworkClients: readonly Client[] = [
     provider: 'groq',
     path: '/openai/v1',
     connect: aiSdk((settings) => ({ model: createGroq(settings)(model) })),
-    but,
+    but: { embeddings: notApplicable('the package has none') },
   },
 ]

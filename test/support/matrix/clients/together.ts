@@ -10,7 +10,7 @@ const model = 'meta-llama/Llama-3.3-70B-Instruct-Turbo'
 const embeddingModel = 'intfloat/multilingual-e5-large-instruct'
 const SAME_STATUS = yesBut('the same class and status; of the rest of the error a batch tells less')
 const but = {
-  embeddings: no('went live', "Together's batches take no embeddings"),
+  embeddings: no('went live', 'batches of this provider take no embeddings'),
   'row 400': SAME_STATUS,
   'row 429': SAME_STATUS,
 }

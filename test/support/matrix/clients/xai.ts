@@ -6,7 +6,7 @@ import { aiSdk } from './ai-sdk.ts'
 import { chatCompletions, responses } from './openai-sdk.ts'
 
 const models = { chat: 'grok-4' }
-const but: Exceptions = { embeddings: notApplicable('xAI has no embeddings') }
+const but: Exceptions = { embeddings: notApplicable('no embedding endpoint of xAI is known here') }
 
 const UNECHOED = yesBut(
   'batches answer responses as chat completions: what a Response echoes of its request is not in it',
