@@ -3,22 +3,16 @@ import { describe, test } from 'vitest'
 import { runInTerminal, type TerminalSize } from '../support/proof-single/terminal.ts'
 import { startTestSimulator } from '../support/simulator.ts'
 import { tempFolder } from '../support/store.ts'
-import { FakeScreen } from '../unit/progress/fake-screen.ts'
+import { lookAtScreen, type Seen } from '../support/terminal/look-at-screen.ts'
 
 const PROMPTS = ['one', 'two', 'three']
-const FRAME_ENDS = '\u001b[?2026l'
 
-interface Seen {
+interface Watched extends Seen {
   readonly code: number | null
-  /** What the screen showed, frame by frame. */
-  readonly frames: readonly (readonly string[])[]
-  /** What is left on it. */
-  readonly lines: readonly string[]
-  readonly cursorShown: boolean
 }
 
 /** A program at a terminal of this size: its batch runs until the block has said so. */
-async function watchProgram(size: TerminalSize, running: string): Promise<Seen> {
+async function watchProgram(size: TerminalSize, running: string): Promise<Watched> {
   await using simulator = await startTestSimulator({ autoAdvance: false })
   using folder = tempFolder()
   const options = {
@@ -42,20 +36,11 @@ async function watchProgram(size: TerminalSize, running: string): Promise<Seen> 
     await Promise.all([program.says('batch-submitted'), program.says(running)])
     simulator.advance(60_000)
     const { code, output } = await program.ended
-    return { code, ...shown(output, size) }
+    return { code, ...lookAtScreen(output, size) }
   } finally {
     program.kill()
     await program.ended
   }
-}
-
-function shown(output: string, { columns, rows }: TerminalSize): Omit<Seen, 'code'> {
-  const screen = new FakeScreen(columns, rows)
-  const frames = output.split(FRAME_ENDS).map((part, index, { length }) => {
-    screen.write(index === length - 1 ? part : part + FRAME_ENDS)
-    return screen.lines
-  })
-  return { frames, lines: screen.lines, cursorShown: screen.cursorShown }
 }
 
 const BESIDES = ['request-queued', 'request-queued', 'request-queued', 'batch-submitting', 'batch-submitted']

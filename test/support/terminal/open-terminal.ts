@@ -1,0 +1,151 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** A command as somebody at a keyboard runs it. */
+export interface TerminalProgram {
+  /** All it has written so far. */
+  readonly output: string
+  /** Resolves once it has written this. */
+  says(text: string | RegExp): Promise<void>
+  /** Keys. */
+  type(text: string): void
+  /** Ctrl-C. */
+  interrupt(): void
+  /** Somebody pulls at the corner of the window. */
+  resize(size: TerminalSize): void
+  /** Its exit code, as its terminal sees it, and all it has written. */
+  readonly ended: Promise<{ readonly code: number | null; readonly output: string }>
+  /** For programs that should have ended. */
+  kill(): void
+}
+
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+export interface TerminalOptions {
+  /** Beside PATH. */
+  readonly env: Readonly<Record<string, string>>
+  readonly size?: TerminalSize | undefined
+}
+
+const SCRIPT = 'script'
+
+/** util-linux's gives a command a terminal of its own. Elsewhere a process group is told what a terminal would tell it. */
+const HAS_TERMINAL = /util-linux/.test(spawnSync(SCRIPT, ['--version'], { encoding: 'utf8' }).stdout ?? '')
+
+/** Where Node keeps what it has compiled: most of what a short program costs. */
+const COMPILED = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') }
+
+/** Words as a shell reads them. */
+export function shellWords(...words: readonly string[]): string {
+  return words.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ')
+}
+
+/** A line of shell at a terminal. Begin it with `exec` where nothing comes after the program: its exit code is the terminal's then. */
+export function openTerminal(line: string, options: TerminalOptions): TerminalProgram {
+  const { child, start, resize, interrupt } = HAS_TERMINAL ? inScript(line, options) : inGroup(line, options)
+  let output = ''
+  let listeners: (() => void)[] = []
+  const hear = (text: string): void => {
+    output += text
+    for (const listener of listeners) listener()
+  }
+  child.stdout?.setEncoding('utf8').on('data', hear)
+  child.stderr?.setEncoding('utf8').on('data', hear)
+  // Whoever has ended hears nothing any more.
+  child.stdin?.on('error', () => undefined)
+  const said = (): string => start(output) ?? ''
+  const ended = once(child, 'close').then(() => ({ code: child.exitCode, output: said() }))
+  return {
+    get output() {
+      return said()
+    },
+    ended,
+    says: (text) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (!(typeof text === 'string' ? said().includes(text) : text.test(said()))) return
+          listeners = listeners.filter((listener) => listener !== look)
+          resolve()
+        }
+        listeners.push(look)
+        look()
+        void ended.then(({ code }) => reject(new Error(`ended (${code}) without saying ${text}: ${output}`)))
+      }),
+    type: (text) => void child.stdin?.write(text),
+    interrupt,
+    resize: (size) => resize(size, output),
+    kill: () => void child.kill('SIGKILL'),
+  }
+}
+
+interface Opened {
+  readonly child: ChildProcess
+  /** Of what has been heard the part that the command has written. */
+  start(output: string): string | undefined
+  resize(size: TerminalSize, output: string): void
+  interrupt(): void
+}
+
+function inScript(line: string, { env, size }: TerminalOptions): Opened {
+  const begin = size ? `stty cols ${size.columns} rows ${size.rows}; ` : ''
+  // The name of the terminal comes first, for whoever wants to resize it.
+  const child = spawn(SCRIPT, ['-qefc', `tty; ${begin}${line}`, '/dev/null'], {
+    env: { PATH: process.env['PATH'], SHELL: '/bin/sh', TERM: 'xterm', ...COMPILED, ...env },
+    stdio: 'pipe',
+  })
+  return {
+    child,
+    start: (output) => /\n(.*)$/s.exec(output)?.[1],
+    resize({ columns, rows }, output) {
+      const [device = ''] = output.split('\r\n')
+      spawnSync('stty', ['-F', device, 'cols', `${columns}`, 'rows', `${rows}`])
+    },
+    interrupt: () => void child.stdin?.write('\x03'),
+  }
+}
+
+/** Its streams say that they are a terminal of that size, where there is a size. */
+function inGroup(line: string, { env, size }: TerminalOptions): Opened {
+  const folder = mkdtempSync(join(tmpdir(), 'offpeak-'))
+  const file = join(folder, 'size.json')
+  const write = ({ columns, rows }: TerminalSize): void => writeFileSync(file, JSON.stringify({ columns, rows }))
+  if (size) write(size)
+  const child = spawn('/bin/sh', ['-c', size ? `{ ${line}; } 2>&1` : line], {
+    env: {
+      PATH: process.env['PATH'],
+      ...COMPILED,
+      ...(size ? { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(pretence(file))}` } : {}),
+      ...env,
+    },
+    stdio: 'pipe',
+    detached: true,
+  })
+  child.on('close', () => rmSync(folder, { recursive: true }))
+  const tell = (signal: NodeJS.Signals): void => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal)
+  }
+  return {
+    child,
+    start: (output) => output,
+    resize(to) {
+      write(to)
+      tell('SIGWINCH')
+    },
+    interrupt: () => tell('SIGINT'),
+  }
+}
+
+function pretence(file: string): string {
+  return `import { readFileSync } from 'node:fs'
+const streams = [process.stdout, process.stderr]
+process.stdin.isTTY = true
+const measure = () => { for (const stream of streams) Object.assign(stream, { isTTY: true, ...JSON.parse(readFileSync(${JSON.stringify(file)}, 'utf8')) }) }
+measure()
+process.on('SIGWINCH', () => { measure(); for (const stream of streams) stream.emit('resize') })`
+}
