@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { NewJob } from '../../src/core/store.ts'
 import { openSqliteStore } from '../../src/store/sqlite-store.ts'
-import { cli } from '../support/cli.ts'
+import { cli, type CliOutcome } from '../support/cli.ts'
 import { type CommandScene, commandScene } from '../support/command-scene.ts'
+import { tempStore } from '../support/store.ts'
 
 const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 
@@ -27,6 +28,10 @@ function rowsOf(jsonl: string): readonly Record<string, unknown>[] {
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line))
+}
+
+function onStore(path: string): (...args: readonly string[]) => Promise<CliOutcome> {
+  return (...args) => cli([...args, '--store', path])
 }
 
 /** A run of one batch whose answers are as long as `text`. */
@@ -98,7 +103,9 @@ describe('offpeak results', () => {
   })
 
   test('a request that was written over several lines is on one, its strings as they were', async () => {
-    const { path, offpeak } = await open()
+    using store = tempStore()
+    const { path } = store
+    const offpeak = onStore(path)
     fill(path, 1, '{\n  "input": "a\\nb  c",\r\n  "model": "m"\n}', '{"ok":\n[1,\n2]}')
 
     const { stdout } = await offpeak('results', 'batch_many')
@@ -108,7 +115,9 @@ describe('offpeak results', () => {
   })
 
   test('-o writes a file that is there when it is whole, for its owner alone', async () => {
-    const { path, folder, offpeak } = await open()
+    using store = tempStore()
+    const { path, folder } = store
+    const offpeak = onStore(path)
     fill(path, 300, '{"model":"m"}', '{"ok":true}')
     const file = join(folder, 'answers.jsonl')
 
@@ -123,7 +132,9 @@ describe('offpeak results', () => {
   })
 
   test('a file that cannot be written is an error, and nothing is left of it', async () => {
-    const { path, folder, offpeak } = await open()
+    using store = tempStore()
+    const { path, folder } = store
+    const offpeak = onStore(path)
     fill(path, 1, '{"model":"m"}', '{"ok":true}')
 
     const { code, stderr } = await offpeak('results', '1', '-o', join(folder, 'no-such-folder', 'x.jsonl'))
@@ -133,7 +144,8 @@ describe('offpeak results', () => {
   })
 
   test('reads no further than its reader takes, and ends when that one has left or the user wants no more', async () => {
-    const { path } = await open()
+    using store = tempStore()
+    const { path } = store
     fill(path, 2000, '{"model":"m"}', JSON.stringify({ text: 'x'.repeat(1000) }))
     let taken = 0
     const interruption = new AbortController()
@@ -159,7 +171,8 @@ describe('offpeak results', () => {
   })
 
   test('through a pipe that is closed early it ends in order', async () => {
-    const { path } = await open()
+    using store = tempStore()
+    const { path } = store
     fill(path, 3000, '{"model":"m"}', JSON.stringify({ text: 'x'.repeat(1000) }))
     const child = spawn(process.execPath, ['--no-warnings', BIN, 'results', 'batch_m', '--store', path], {
       env: { PATH: process.env['PATH'] },
@@ -181,10 +194,10 @@ describe('offpeak results', () => {
     [['results', '99'], 'there is no batch "99"'],
     [['results', '1', '--faild'], 'unknown option --faild, did you mean --failed?'],
   ])('%j is wrong usage', async (args, message) => {
-    const { path } = await open()
-    fill(path, 1, '{}', '{}')
+    using store = tempStore()
+    fill(store.path, 1, '{}', '{}')
 
-    const { code, stderr } = await cli([...args, '--store', path])
+    const { code, stderr } = await cli([...args, '--store', store.path])
 
     expect(code).toBe(2)
     expect(stderr).toContain(message)

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { cli } from '../support/cli.ts'
 import { type CommandScene, commandScene, KEY } from '../support/command-scene.ts'
+import { tempStore } from '../support/store.ts'
 
 const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 
@@ -122,10 +123,9 @@ describe('offpeak retry-failed', () => {
     [['retry-failed', 'last'], 'no run has sent a batch yet'],
     [['retry-failed', 'x', '--defered'], 'unknown option --defered, did you mean --deferred?'],
   ])('%j is wrong usage', async (args, message) => {
-    const { path, submit } = await open()
-    await submit([])
+    using store = tempStore()
 
-    const { code, stderr } = await cli([...args, '--store', path])
+    const { code, stderr } = await cli([...args, '--store', store.path])
 
     expect(code).toBe(2)
     expect(stderr).toContain(message)

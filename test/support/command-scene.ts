@@ -14,11 +14,11 @@ export interface CommandScene extends AsyncDisposable {
   /** The database file. */
   readonly path: string
   /** A program's run: asks all at once, and resolves with the status of each answer, and with its text. */
-  ask(prompts: readonly string[], options?: AskOptions): Promise<readonly Answered[]>
+  readonly ask: (prompts: readonly string[], options?: AskOptions) => Promise<readonly Answered[]>
   /** A program that submits and then ends, with its batches under way. */
-  submit(prompts: readonly string[], options?: AskOptions): Promise<void>
+  readonly submit: (prompts: readonly string[], options?: AskOptions) => Promise<void>
   /** A command line, on this store. */
-  offpeak(...args: readonly string[]): Promise<CliOutcome>
+  readonly offpeak: (...args: readonly string[]) => Promise<CliOutcome>
 }
 
 export interface AskOptions extends BatchifyOptions {

@@ -50,7 +50,8 @@ of either. The number of a run stands in the list.
 
 show     everything about one batch: times, metadata, cost, and why requests failed
 refresh  asks the provider where batches stand (all that run, or one), and notes it unless a program is at work on them
-cancel   asks the provider to cancel; what it has run by then is billed, and the next run of the program collects it
+cancel   asks the provider to cancel; what it has run by then is billed. A program that waits for the rest is told so; without one, the next
+         run collects what there is and sends the rest again
 watch    the list again and again, until all of it has ended, or Ctrl-C
 
 refresh, cancel and watch ask with the key in the provider's usual environment variable, and only with the very key, organisation and project
@@ -62,11 +63,12 @@ Options:
       --limit <n>           With list: so many at most (default ${LIMIT})
       --state <state>       With list: open, ${BATCH_STATES.join(', ')}
       --provider <name>     With list: of one provider
-      --since <duration>    With list: not older than 2s, 10m, 24h or 7d
+      --since <duration>    With list: not older than 10m, 24h or 7d
       --run <number|last>   With list: of one run
       --all                 With cancel: every batch that runs
       --interval <duration> With watch: how often to look (default 10s)
-      --header <name:value> With refresh, cancel, watch: a header the program sends beside its key; may be repeated
+      --header <name:value> With refresh, cancel, watch: a header the program sends beside its key, or instead of one ("name:" leaves
+                            one out); may be repeated
 
 Exit code: 0; 1 when a provider could not be asked, or failed; 2 for wrong usage; 130 and 143 when interrupted.
 
