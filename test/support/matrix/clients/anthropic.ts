@@ -20,7 +20,7 @@ import {
 import { notApplicable } from '../outcome.ts'
 import { aiSdk } from './ai-sdk.ts'
 import { poster } from './fetch.ts'
-import { langchain } from './langchain.ts'
+import { langchain, LIMITED_BY_SETTING } from './langchain.ts'
 
 const model = 'claude-haiku-4-5'
 const base = { model, max_tokens: 256 }
@@ -121,6 +121,6 @@ export const anthropicFrameworkClients: readonly Client[] = [
         ...present({ maxRetries }),
       }),
     })),
-    but,
+    but: { ...but, ...LIMITED_BY_SETTING },
   },
 ]

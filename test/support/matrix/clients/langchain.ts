@@ -13,6 +13,7 @@ import {
   WEATHER_DESCRIPTION,
   Word,
 } from '../client.ts'
+import { type Exceptions, yesBut } from '../outcome.ts'
 
 interface Models {
   readonly chat: BaseChatModel
@@ -26,6 +27,11 @@ const weather = tool(({ place }: { place: string }) => `sunny in ${place}`, {
   description: WEATHER_DESCRIPTION,
   schema: Place,
 })
+
+/** For models with a limit of their own, which is what is looked at. */
+export const LIMITED_BY_SETTING: Exceptions = {
+  'SDK timeout': yesBut('with `timeout` as a setting of the model; given with a call, LangChain itself stops waiting'),
+}
 
 /** LangChain.js over one of its model packages. */
 export function langchain(build: (connection: Connection) => Models) {

@@ -7,7 +7,7 @@ import { notApplicable } from '../outcome.ts'
 import { aiSdk } from './ai-sdk.ts'
 import { poster } from './fetch.ts'
 import { instructor } from './instructor.ts'
-import { langchain } from './langchain.ts'
+import { langchain, LIMITED_BY_SETTING } from './langchain.ts'
 import { called, chatCompletions, parsed, responses, spoken, toolQuestion } from './openai-sdk.ts'
 
 const models = { chat: 'gpt-4o-mini', embeddings: 'text-embedding-3-small' }
@@ -86,5 +86,6 @@ export const openaiFrameworkClients: readonly Client[] = [
         embeddings: new OpenAIEmbeddings({ model: models.embeddings, dimensions: 32, ...settings }),
       }
     }),
+    but: LIMITED_BY_SETTING,
   },
 ]
