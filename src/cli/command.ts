@@ -21,6 +21,6 @@ export interface Command {
   readonly help: string
   /** Of its arguments those that are its own to read; default all. */
   readonly own?: (args: readonly string[]) => readonly string[]
-  /** Resolves with the exit code: 0 fine, 1 failed, 2 wrong usage, 3 some requests failed. */
+  /** Resolves with the exit code: 0 fine, 1 failed, 2 wrong usage, 3 some requests failed, 4 refused for its cost. */
   run(args: readonly string[], context: CommandContext): Promise<number>
 }

@@ -24,7 +24,7 @@ Options:
   -h, --help     Show this, or the help of a command
   -v, --version  Show the version
 
-Exit codes: 0 fine or deferred, 1 failed, 2 wrong usage, 4 refused for its cost, 130 and 143 ended by SIGINT and SIGTERM. "run" ends with its program's own.
+Exit codes: 0 fine or deferred, 1 failed, 2 wrong usage, 3 some requests failed, 4 refused for its cost, 130 and 143 ended by SIGINT and SIGTERM. "run" ends with its program's own.
 `
 }
 
