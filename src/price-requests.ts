@@ -99,7 +99,7 @@ export function createPricing(store: Pick<Store, 'learned' | 'keepLearned'>, clo
     forecast,
     price(answer) {
       const cost = book.settle(answer)
-      return cost.kind === 'known' ? cost : undefined
+      return cost.kind === 'known' ? { costUsd: cost.costUsd, liveCostUsd: cost.liveCostUsd } : undefined
     },
     learn(target, { estimatedInput, maxOutput: allowed }, usage) {
       const lesson = lessonsOf(target)

@@ -199,6 +199,11 @@ export interface Store extends StoredAnswers, Disposable {
     now: number,
     reserve?: Reservation,
   ): Intent | undefined
+  /**
+   * Holds what these jobs of an intent can cost, unless something is held for it already. False, changing nothing, when not all of them fit
+   * or the ref does not own it.
+   */
+  reserve(ref: IntentRef, jobs: readonly JobId[], reserve: Reservation): boolean
   /** tx2–tx4 and every later change of an intent. False when the ref no longer owns it or (with `leaseAfter`) its owner's lease is not beyond that time. */
   advance(ref: IntentRef, change: IntentChange, leaseAfter?: number): boolean
   intent(id: number): Intent | undefined

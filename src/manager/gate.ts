@@ -57,13 +57,14 @@ export class Gate {
     return jobs.filter((job) => !refused.has(job))
   }
 
-  /** What a claim of these jobs has to reserve; undefined where there is no limit. */
+  /** What a claim of these jobs has to reserve, no number where nobody knows; undefined where there is no limit. */
   reservation(jobs: readonly JobId[]): Reservation | undefined {
-    const { maxCostUsd: limitUsd } = this.#context.settings
+    const { maxCostUsd: limitUsd, allowUnpriced } = this.#context.settings
     if (limitUsd === undefined) return undefined
     const maxCostUsd = jobs.map((job) => {
       const forecast = this.#waiters.first(job)?.forecast
-      return forecast?.most.kind === 'known' ? forecast.most.costUsd : (forecast?.guessUsd ?? 0)
+      if (forecast?.most.kind === 'known') return forecast.most.costUsd
+      return allowUnpriced ? (forecast?.guessUsd ?? 0) : Number.NaN
     })
     return { limitUsd, maxCostUsd }
   }

@@ -134,6 +134,7 @@ export class Submitter {
           continue
         }
         if (this.#isOver()) return this.#letGo(batch)
+        if (!this.#isReserved(batch)) return this.#sendAgain(batch)
         if (state === 'claimed') await this.#upload(batch)
         else await this.#create(batch)
         failures = 0
@@ -244,6 +245,23 @@ export class Submitter {
       },
       reason,
     )
+  }
+
+  /** An intent of a run without a limit that was never created comes under the limit of the run that takes it over. */
+  #isReserved(batch: OpenBatch): boolean {
+    const { store, settings } = this.#context
+    if (settings.maxCostUsd === undefined || batch.intent.epoch === 1) return true
+    const jobs = store.unsettled(batch.intent.id).map(({ job }) => job)
+    const reservation = this.#parts.gate.reservation(jobs)
+    return reservation === undefined || store.reserve(batch.ref, jobs, reservation)
+  }
+
+  /** Its jobs go out again, as far as somebody wants them and they fit. */
+  #sendAgain(batch: OpenBatch): void {
+    const jobs = this.#context.store.unsettled(batch.intent.id).map(({ job }) => job)
+    const wanted = this.#parts.settler.sendBack(batch, jobs, 'taken-over', { counted: false })
+    this.#abandon(batch)
+    this.#parts.queueAgain(wanted)
   }
 
   #isOver(): boolean {

@@ -16,6 +16,12 @@ export interface Budgets {
   fit(owner: number, jobs: readonly JobId[], reserve: Reservation): Fit
   /** Holds for an intent what was found to fit. */
   hold(intent: number, budget: number, amounts: ReadonlyMap<JobId, number>): void
+  /** Holds for all of these jobs, or for none. */
+  holdAll(
+    intent: { readonly id: number; readonly owner: number },
+    jobs: readonly JobId[],
+    reserve: Reservation,
+  ): boolean
   /** What settled jobs have cost; where that is unknown, what was reserved for them. */
   charge(intent: number, known: number, unknown: readonly JobId[]): void
   /** A job leaves an intent unsettled. */
@@ -72,7 +78,34 @@ export function budgetsIn({ database }: Connection): Budgets {
     if (held !== before.reserved) change.run(held - before.reserved, 0, before.budget)
   }
 
+  function fit(owner: number, jobs: readonly JobId[], { limitUsd, maxCostUsd }: Reservation): Fit {
+    const budget = budgetOf.get(owner) ?? undefined
+    const state = budget === undefined ? undefined : select.get(budget)
+    if (budget === undefined || !state) throw new Error('An owner without a budget has nothing to reserve from.')
+    const limit = nanoUsd(limitUsd)
+    noteLimit.run(limit, budget)
+    return { budget, amounts: fitting(jobs, maxCostUsd, limit - state.spent - state.reserved) }
+  }
+
+  function hold(intent: number, budget: number, amounts: ReadonlyMap<JobId, number>): void {
+    let sum = 0
+    for (const [job, amount] of amounts) {
+      reserveFor.run(amount, job)
+      sum += amount
+    }
+    setMoney.run(budget, sum, 0, intent)
+    change.run(sum, 0, budget)
+  }
+
   return {
+    fit,
+    hold,
+    holdAll({ id, owner }, jobs, reserve) {
+      const { budget, amounts } = fit(owner, jobs, reserve)
+      if (amounts.size < jobs.length) return false
+      hold(id, budget, amounts)
+      return true
+    },
     join(now) {
       const known = latest.get()
       if (known !== undefined && isShared.get(known, now - RERUN_MS, known, known) === 1) return known
@@ -85,25 +118,6 @@ export function budgetsIn({ database }: Connection): Budgets {
       return id !== undefined && state
         ? { id, spentUsd: usdOf(state.spent), reservedUsd: usdOf(state.reserved) }
         : undefined
-    },
-
-    fit(owner, jobs, { limitUsd, maxCostUsd }) {
-      const budget = budgetOf.get(owner) ?? undefined
-      const state = budget === undefined ? undefined : select.get(budget)
-      if (budget === undefined || !state) throw new Error('An owner without a budget has nothing to reserve from.')
-      const limit = nanoUsd(limitUsd)
-      noteLimit.run(limit, budget)
-      return { budget, amounts: fitting(jobs, maxCostUsd, limit - state.spent - state.reserved) }
-    },
-
-    hold(intent, budget, amounts) {
-      let sum = 0
-      for (const [job, amount] of amounts) {
-        reserveFor.run(amount, job)
-        sum += amount
-      }
-      setMoney.run(budget, sum, 0, intent)
-      change.run(sum, 0, budget)
     },
 
     charge(intent, known, unknown) {

@@ -24,6 +24,7 @@ export interface MemoryBudgets {
   stateOf(owner: number): BudgetState | undefined
   fit(owner: number, jobs: readonly JobId[], reserve: Reservation): ReadonlyMap<JobId, number>
   hold(intent: number, owner: number, amounts: ReadonlyMap<JobId, number>): void
+  has(intent: number): boolean
   /** `cost` undefined: unknown. */
   charge(intent: number, job: JobId, cost: number | undefined): void
   release(intent: number, job: JobId, possiblyBilled: boolean): void
@@ -75,6 +76,7 @@ export function memoryBudgets(): MemoryBudgets {
         0,
       )
     },
+    has: (intent) => intents.has(intent),
     charge(intent, job, cost) {
       const held = intents.get(intent)
       if (held) change(held, held.reserved, held.cost + (cost ?? held.amounts.get(job) ?? 0))

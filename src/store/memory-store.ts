@@ -183,6 +183,15 @@ export function openMemoryStore(): Store {
     return true
   }
 
+  function reserve(ref: IntentRef, ids: readonly JobId[], wanted: Reservation): boolean {
+    if (!held(ref)) return false
+    if (budgets.has(ref.id)) return true
+    const amounts = budgets.fit(ref.owner, ids, wanted)
+    if (amounts.size < ids.length) return false
+    budgets.hold(ref.id, ref.owner, amounts)
+    return true
+  }
+
   function takeOver(id: number, owner: number, now: number): Intent | undefined {
     const found = intents.get(id)
     if (!found || isOver(found.intent.state)) return undefined
@@ -298,6 +307,7 @@ export function openMemoryStore(): Store {
     status: (ids) => ids.flatMap((id) => jobs.get(id) ?? []).map(statusOf),
     version: () => present.changes(),
     claim,
+    reserve,
     advance,
     intent: (id) => intents.get(id)?.intent,
     openIntents: ({ account, owner } = {}) =>

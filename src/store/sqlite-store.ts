@@ -83,6 +83,11 @@ export function storeOver(connection: Connection, place: Pick<Store, 'location' 
     version: () => single(() => dataVersion.get() ?? 0) + present.changes(),
 
     claim: (owner, intent, jobs, now, reserve) => writeAll(() => intents.claim(owner, intent, jobs, now, reserve)),
+    reserve: (ref, jobs, reserve) =>
+      write(() => {
+        const intent = intents.held(ref)
+        return intent !== undefined && (intent.budget !== null || budgets.holdAll(intent, jobs, reserve))
+      }),
     advance: (ref, change, leaseAfter = -1) => write(() => intents.advance(ref, change, leaseAfter)),
     intent: (id) => single(() => intents.intent(id)),
     openIntents: (filter = {}) => single(() => intents.openIntents(filter)),

@@ -175,6 +175,67 @@ describe('a limit of cost', () => {
     expect(statuses(replies)).toEqual([200, 200, 200, 200])
   })
 
+  test('holds for a batch that a run without one was about to create', async () => {
+    await using world = await startWorld({
+      faults: [{ kind: 'reset', moment: 'before', operation: 'create', times: 1 }],
+    })
+    // It dies when it begins to look for what it may have created.
+    const killed = world.engine({
+      onCall({ method, path }) {
+        if (method === 'GET' && path.endsWith('/batches')) killed.crash()
+      },
+    })
+    void askAll(killed, prompts(4))
+    await world.untilTrue(() => killed.eventsOf('provider-unreachable').length > 0)
+
+    const rerun = limited(world, 2.5 * EACH)
+    const replies = await world.until(askAll(rerun, prompts(4)))
+    await world.until(rerun.manager.close())
+
+    expect(statuses(replies)).toEqual([200, 200, 402, 402])
+    expect(world.simulator.ledger().executions).toMatchObject({ batch: 2, repeated: 0 })
+  })
+
+  test('prices each answer of a batch by its own model', async () => {
+    await using world = await startWorld()
+    const engine = limited(world, 10, { provider: 'anthropic' })
+    const body = (model: string): JsonObject => ({
+      model,
+      max_tokens: 1000,
+      messages: [{ role: 'user', content: 'hi' }],
+    })
+
+    await world.until(
+      Promise.all(
+        ['claude-haiku-4-5', 'claude-sonnet-4-6', 'claude-haiku-4-5'].map((model, index) =>
+          engine.ask(`${index}`, {
+            path: '/v1/messages',
+            headers: { 'x-api-key': 'key', 'anthropic-version': '2023-06-01' },
+            body: { ...body(model), system: `${index}` },
+          }),
+        ),
+      ),
+    )
+    await world.until(engine.manager.close())
+
+    const [haiku, sonnet] = engine.store.spending()
+    expect(world.simulator.ledger().batches.created).toBe(1)
+    expect([haiku, sonnet]).toMatchObject([
+      { model: 'claude-haiku-4-5', requests: 2, unpriced: 0 },
+      { model: 'claude-sonnet-4-6', requests: 1, unpriced: 0 },
+    ])
+    const perToken = ({ costUsd = 0, outputTokens = 0, inputTokens = 0 } = {}): number =>
+      costUsd / (outputTokens * 5 + inputTokens)
+    // Of both, output costs five times what input does, and Sonnet costs three times what Haiku does.
+    expect(perToken(sonnet) / perToken(haiku)).toBeCloseTo(3, 3)
+    expect(
+      engine
+        .eventsOf('request-settled')
+        .map(({ model }) => model)
+        .toSorted(),
+    ).toEqual(['claude-haiku-4-5', 'claude-haiku-4-5', 'claude-sonnet-4-6'])
+  })
+
   test('keeps what a row could have cost that came back unreadable', async () => {
     await using world = await startWorld({ faults: [{ kind: 'corrupt-row', rows: [1] }] })
     const engine = limited(world, 3.5 * EACH)
