@@ -14,6 +14,8 @@ import { cli } from '../support/cli.ts'
 import { type CommandScene, commandScene, KEY } from '../support/command-scene.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { tempStore } from '../support/store.ts'
+import { openTerminal, shellWords } from '../support/terminal/open-terminal.ts'
+import { lookAtScreen } from '../support/terminal/look-at-screen.ts'
 import { FakeScreen } from '../unit/progress/fake-screen.ts'
 
 const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
@@ -339,6 +341,31 @@ describe('offpeak batches watch', () => {
       'one thing',
       ...batchLines([looks[2] ?? batch], clock.now()),
     ])
+  })
+
+  test('at a terminal, Ctrl-C ends it with 130, and the list stays', async () => {
+    const { submit, path } = await open({ autoAdvance: false })
+    await submit(['a'])
+    const size = { columns: 150, rows: 24 }
+    const words = shellWords(process.execPath, '--no-warnings', BIN, 'batches', 'watch', '--store', path)
+    const program = openTerminal(`exec ${words}`, { env: { OPENAI_API_KEY: KEY }, size })
+    try {
+      await program.says(' running ')
+
+      program.interrupt()
+      const { code, output } = await program.ended
+
+      expect(code).toBe(130)
+      const { lines, cursorShown } = lookAtScreen(output, size)
+      expect(cursorShown).toBe(true)
+      expect(lines.filter((line) => !line.includes('^C')).map((line) => line.split(/ +/)[4])).toEqual([
+        'STATE',
+        'running',
+      ])
+    } finally {
+      program.kill()
+      await program.ended
+    }
   })
 
   test('through a pipe, Ctrl-C ends it with 130', async () => {
