@@ -1,10 +1,11 @@
 import type { Call, FinishedRows, ProviderAdapter, TaggedBatch } from '../core/adapter.ts'
 import type { BatchHandle, BatchState, JobResult } from '../core/batch.ts'
-import type { ProviderError } from '../core/errors.ts'
+import { ProviderError } from '../core/errors.ts'
 import type { JsonObject } from '../core/request.ts'
 import { anthropic } from './anthropic.ts'
 import { messageStub } from './anthropic/stub.ts'
 import { readFailure } from './doubleword/failures.ts'
+import { RefusedModel, withItsRows } from './doubleword/refused-model.ts'
 import { bearer } from './toolkit/bearer.ts'
 import { deleteInput, uploadFile } from './toolkit/files.ts'
 import { findListed, mapPages } from './toolkit/look-up.ts'
@@ -76,19 +77,27 @@ export const doubleword: ProviderAdapter = {
   },
 
   refusal(error) {
+    if (error instanceof RefusedModel) return error.isEveryRow ? 'invalid' : { rows: error.rows }
     // No room, or a fault of its own: whatever the words, nobody's row is to blame.
     if (error.status === 429 || error.status >= 500) return undefined
     const problem = problemIn(textOf(error))
     const rows = problem.line === undefined ? [] : [problem]
     if (/exceeds maximum|too large/i.test(problem.message)) return 'too-large'
-    // Of its 403s those that speak of a model are about the rows that ask for it: others share their batch.
-    const isModel = error.status === 403 && /\bmodel\b/i.test(problem.message)
-    if (error.status === 400 || error.status === 422 || isModel || rows.length > 0) return { rows }
+    if (error.status === 400 || error.status === 422 || isAboutModel(error) || rows.length > 0) return { rows }
     return undefined
   },
 
   line: inputLine,
-  upload: (_intent, input, call) => uploadFile('/files', { purpose: 'batch' }, input, call),
+
+  async upload(_intent, input, call) {
+    try {
+      return await uploadFile('/files', { purpose: 'batch' }, input, call)
+    } catch (error) {
+      throw error instanceof ProviderError && isAboutModel(error)
+        ? await withItsRows(error, problemIn(textOf(error)), input)
+        : error
+    }
+  },
 
   async create(intent, upload, _input, call) {
     const reply = await postJson('/batches', createBody(intent, upload?.fileId), call)
@@ -185,6 +194,11 @@ function toResult(line: string): JobResult {
   return result.kind === 'unexecuted' && result.reason === 'other'
     ? readFailure(result.customId, result.message)
     : result
+}
+
+/** Of its 403s those that speak of a model are about the rows that ask for it: others share their batch. */
+function isAboutModel(error: ProviderError): boolean {
+  return error.status === 403 && /\bmodel\b/i.test(textOf(error))
 }
 
 /** Most of its refusals are plain text. */

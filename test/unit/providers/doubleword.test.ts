@@ -85,6 +85,36 @@ describe('a refusal', () => {
     expect(refused(403, fixtureText('doubleword', 'upload-refused.txt'))).toMatchObject({ rows: [{ line: 3 }] })
   })
 
+  async function refusalOf(models: readonly string[], text: string, status = 403): Promise<unknown> {
+    const call = scriptedCall(() => new Response(text, { status }))
+    const input = inputOf(
+      doubleword,
+      intentFor(doubleword),
+      models.map((model) => JSON.stringify({ model, messages: [] })),
+    )
+    const error: unknown = await doubleword
+      .upload?.(intentFor(doubleword), input, call)
+      .catch((caught: unknown) => caught)
+    return error instanceof ProviderError ? doubleword.refusal?.(error) : error
+  }
+
+  test('of a model names every row that asks for it, not only the first', async () => {
+    const refusal = await refusalOf(['yes', 'no', 'yes', 'no'], "Line 2: Model 'no' is not available to user.")
+
+    expect(refusal).toMatchObject({ rows: [{ line: 2 }, { line: 4 }] })
+  })
+
+  test('of the model of every row leaves nothing to look for', async () => {
+    expect(await refusalOf(['no', 'no'], "Line 1: Model 'no' is not available to user.")).toBe('invalid')
+  })
+
+  test('of anything else about a row with a model is about that row alone', async () => {
+    expect(await refusalOf(['a', 'a'], 'Line 1: too many tokens for the model', 400)).toMatchObject({
+      rows: [{ line: 1 }],
+    })
+    expect(await refusalOf(['a', 'a'], "Model 'a' is not available to you")).toEqual({ rows: [] })
+  })
+
   test.each([
     [400, 'Missing field', { rows: [] }],
     [403, "Model 'x' is not available to you", { rows: [] }],

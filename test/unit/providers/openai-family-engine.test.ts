@@ -104,6 +104,29 @@ describe.each(RELATIVES.map((relative) => [relative.name, relative] as const))('
   })
 })
 
+test('a model that Doubleword does not have is refused to those who ask for it, whoever shares their batch', async () => {
+  await using world = await startWorld()
+  const engine = world.engine({ provider: 'doubleword' })
+  const asked = prompts(24)
+  const models = ['Qwen/Qwen3.5-9B', 'nosuch']
+
+  const replies = await world.until(
+    Promise.all(
+      asked.map((content, index) =>
+        engine.ask(content, {
+          path: '/chat/completions',
+          body: { model: models[index % 2] ?? '', messages: [{ role: 'user', content }] },
+        }),
+      ),
+    ),
+  )
+
+  expect(statusesOf(replies)).toEqual(asked.map((_, index) => (index % 2 === 0 ? 200 : 403)))
+  // All of them, each bad row alone, and the good ones together. Told of one bad row at a time, halving gives up on the good ones of a large batch.
+  expect(world.simulator.ledger().calls.upload).toBe(1 + 12 + 1)
+  expect(world.simulator.ledger().batches.created).toBe(1)
+})
+
 describe.each(
   RELATIVES.filter(({ name }) => name === 'doubleword' || name === 'xai').map((it) => [it.name, it] as const),
 )('while a batch of %s runs', (_, relative) => {
