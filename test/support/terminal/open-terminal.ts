@@ -48,7 +48,8 @@ export function shellWords(...words: readonly string[]): string {
 
 /** A line of shell at a terminal. Begin it with `exec` where nothing comes after the program: its exit code is the terminal's then. */
 export function openTerminal(line: string, options: TerminalOptions): TerminalProgram {
-  const { child, start, resize, interrupt } = HAS_TERMINAL ? inScript(line, options) : inGroup(line, options)
+  const opened = HAS_TERMINAL ? inScript(line, options) : inGroup(line, options)
+  const { child } = opened
   let output = ''
   let listeners: (() => void)[] = []
   const hear = (text: string): void => {
@@ -59,7 +60,7 @@ export function openTerminal(line: string, options: TerminalOptions): TerminalPr
   child.stderr?.setEncoding('utf8').on('data', hear)
   // Whoever has ended hears nothing any more.
   child.stdin?.on('error', () => undefined)
-  const said = (): string => start(output) ?? ''
+  const said = (): string => opened.start(output) ?? ''
   const ended = once(child, 'close').then(() => ({ code: child.exitCode, output: said() }))
   return {
     get output() {
@@ -78,8 +79,8 @@ export function openTerminal(line: string, options: TerminalOptions): TerminalPr
         void ended.then(({ code }) => reject(new Error(`ended (${code}) without saying ${text}: ${output}`)))
       }),
     type: (text) => void child.stdin?.write(text),
-    interrupt,
-    resize: (size) => resize(size, output),
+    interrupt: () => opened.interrupt(),
+    resize: (size) => opened.resize(size, output),
     kill: () => void child.kill('SIGKILL'),
   }
 }
