@@ -51,12 +51,14 @@ export const run: Command = {
         ...(flags.children ? childrenEnv(register) : {}),
       },
     })
-    const onInterrupt = (): void => {
-      // A terminal tells the whole foreground group by itself, and a second signal means "at once".
-      if (interrupted.reason === 'SIGTERM' || !process.stdin.isTTY) child.kill(signalOf(interrupted.reason))
+    // For as long as it runs: how often it wants to be told before it ends, and whether it ends at all, is the program's to decide.
+    const handOn = (signal: NodeJS.Signals): void => {
+      // A terminal tells the whole foreground group by itself.
+      if (signal === 'SIGTERM' || !isAtTerminal()) child.kill(signal)
     }
-    if (interrupted.aborted) onInterrupt()
-    else interrupted.addEventListener('abort', onInterrupt, { once: true })
+    process.on('SIGINT', handOn).on('SIGTERM', handOn)
+    // Nobody was there to be told.
+    if (interrupted.aborted) child.kill(interrupted.reason === 'SIGTERM' ? 'SIGTERM' : 'SIGINT')
     try {
       // Exactly what Node promises for this event.
       const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
@@ -67,7 +69,7 @@ export const run: Command = {
       )
       return 1
     } finally {
-      interrupted.removeEventListener('abort', onInterrupt)
+      process.off('SIGINT', handOn).off('SIGTERM', handOn)
     }
   },
 }
@@ -105,6 +107,7 @@ function childrenEnv(register: string): Readonly<Record<string, string>> {
   return { OFFPEAK_CHILDREN: '1', NODE_OPTIONS: before ? `${before} ${flag}` : flag }
 }
 
-function signalOf(reason: unknown): NodeJS.Signals {
-  return reason === 'SIGTERM' ? 'SIGTERM' : 'SIGINT'
+/** Any stream may have been sent elsewhere. */
+function isAtTerminal(): boolean {
+  return [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY)
 }
