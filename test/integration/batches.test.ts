@@ -49,7 +49,7 @@ describe('offpeak batches', () => {
 
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const money = expect.stringMatching(/^\$0\.0+\d+$/)
-    const age = expect.stringMatching(/^\ds$/)
+    const age = expect.stringMatching(/^\d+s$/)
     const batch = expect.stringMatching(/^batch_/)
     expect(cells(stdout)).toEqual([
       ['BATCH', 'PROVIDER', 'ENDPOINT', 'MODEL', 'STATE', 'DONE', 'FAILED', 'AGE', 'RUN', 'COST'],
@@ -101,7 +101,7 @@ describe('offpeak batches', () => {
     expect(rows.get('requests')).toBe('3: 1 answered, 2 failed, 0 waiting')
     expect(rows.get('metadata')).toBe('team=search')
     expect(rows.get('in the hands of')).toBe('nobody')
-    expect(rows.get('submitted')).toMatch(/^20.*Z \(\ds ago\)$/)
+    expect(rows.get('submitted')).toMatch(/^20.*Z \(\d+s ago\)$/)
     const failed = [...rows].filter(([name]) => name.startsWith('failed: '))
     expect(failed).toEqual([[expect.any(String), expect.stringMatching(/^2 requests; job 1: HTTP 400 ./)]])
     const { failures } = JSON.parse((await offpeak('batches', 'show', listed.id, '--json')).stdout)

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { createScope } from '../../src/create.ts'
 import { cli } from '../support/cli.ts'
 import { type CommandScene, commandScene, KEY } from '../support/command-scene.ts'
 import { tempStore } from '../support/store.ts'
@@ -49,6 +50,32 @@ describe('offpeak retry-failed', () => {
     expect(batch).toMatchObject({ requests: 2, answered: 2, run: 2, metadata: { team: 'search' } })
     const shown = await offpeak('batches', 'show', original.id, '--json')
     expect(JSON.parse(shown.stdout).failures).toEqual([expect.objectContaining({ count: 2, retried: 2 })])
+  })
+
+  test('finds the place of a request whose model is in its URL', async () => {
+    const { offpeak, simulator, path } = await open()
+    vi.stubEnv('GEMINI_API_KEY', KEY)
+    vi.stubEnv('GOOGLE_API_KEY', undefined)
+    const ask = async (): Promise<readonly [status: number, cache: string | null]> => {
+      const baseUrl = `${simulator.baseUrl('gemini')}/v1beta`
+      const options = { store: path, display: 'off', baseUrls: { gemini: [baseUrl] }, pollIntervalMs: 5 } as const
+      const scope = createScope({ ...options, batchWindowMs: 1 })
+      const asked = scope.fetch(`${baseUrl}/models/gemini-2.5-flash:generateContent`, {
+        method: 'POST',
+        headers: { 'x-goog-api-key': KEY, 'content-type': 'application/json' },
+        body: JSON.stringify({ contents: [{ role: 'user', parts: [{ text: 'a' }] }] }),
+      })
+      await scope.close()
+      const { status, headers } = await asked
+      return [status, headers.get('x-offpeak-cache')]
+    }
+    simulator.fault({ kind: 'row-status', lines: [1], status: 400, times: 1 })
+    expect(await ask()).toEqual([400, 'miss'])
+
+    const retried = await offpeak('retry-failed', 'last', ...QUICK)
+
+    expect(retried.stdout).toBe('retried 1: 1 answered, 0 failed again\n')
+    expect(await ask()).toEqual([200, 'hit'])
   })
 
   test('exits 3 when some failed again, and those can be retried as the last run', async () => {

@@ -267,7 +267,7 @@ async function watch(task: Task): Promise<number> {
       if (name === undefined) for (const batch of openBatches(reader)) tracked.add(idOf(batch))
       const stored = [...tracked].flatMap((id) => reader.batch(id) ?? [])
       // Where a program is at work, it tells by itself.
-      const alone = stored.filter((batch) => batch.state === 'running' && !isHeld(batch, Date.now()))
+      const alone = stored.filter((batch) => isOpen(batch) && !isHeld(batch, Date.now()))
       const asked = await askAbout(alone, keys, interrupted)
       keepTold(path, asked, Date.now())
       return merged(stored, asked)
