@@ -32,7 +32,7 @@ const MOST_NAMED = 10
 const BETWEEN = '  '
 
 /** What a dry run found. `columns`: how wide the screen is; a table that is wider is told group by group. */
-export function renderDryRun(report: DryRunReport, look: Look, columns = Number.POSITIVE_INFINITY): string[] {
+export function renderDryRun(report: DryRunReport, look: Look, columns: number = Number.POSITIVE_INFINITY): string[] {
   const { totals } = report
   const head = `${paint('offpeak', 'strong', look)}  dry run: ${formatPlural(totals.requests, 'request', 'requests')} in ${formatPlural(totals.batches, 'batch', 'batches')}; nothing was sent`
   return [
