@@ -37,6 +37,8 @@ const Job = z.object({
   output_file_id: z.string().nullish().catch(null),
   error_file_id: z.string().nullish().catch(null),
   created_at: z.union([z.string(), z.number()]).nullish().catch(null),
+  /** Per cent. */
+  progress: z.number().nullish().catch(null),
   error: z.string().nullish().catch(null),
 })
 type Job = z.infer<typeof Job>
@@ -195,6 +197,8 @@ function toState(job: Job): BatchState {
     case 'cancelled':
       return { ...about, phase: 'ended', outcome: status }
     case 'failed': {
+      // A line that is too long fails a job that is already at work [manage]: rows it tells nothing of may have been run, and billed, too.
+      if ((job.progress ?? 0) > 0 || job.output_file_id) return { ...about, phase: 'ended', outcome: 'completed' }
       const problem = problemIn(job.error || 'the provider gave no reason')
       return {
         ...about,

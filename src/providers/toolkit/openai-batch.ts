@@ -82,6 +82,8 @@ export function stateOf(batch: OpenaiBatch): BatchState {
     case 'cancelled':
       return { ...about, phase: 'ended', outcome: status }
     case 'failed': {
+      // Validation fails a batch before any row is run. Where some were, those it tells nothing of may have been run, and billed, too.
+      if ((batch.request_counts?.completed ?? 0) > 0) return { ...about, phase: 'ended', outcome: 'completed' }
       const problems = problemsOf(batch)
       return { ...about, phase: 'ended', outcome: 'failed', refused: refusedBecause(problems), problems }
     }

@@ -152,6 +152,15 @@ describe('where a batch stands', () => {
     })
   })
 
+  test('failed after some rows were run has ended with those: the others may have been paid for', async () => {
+    const batch = fixtureJson('openai', 'retrieve-failed.json')
+
+    expect(await stateOf({ ...batch, request_counts: { total: 3, completed: 1, failed: 0 } })).toMatchObject({
+      phase: 'ended',
+      outcome: 'completed',
+    })
+  })
+
   test('failed for want of room is no fault of the rows', async () => {
     expect(await stateOfFixture('retrieve-failed-token-limit.json')).toMatchObject({
       outcome: 'failed',

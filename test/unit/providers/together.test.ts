@@ -97,6 +97,13 @@ describe('where a batch stands', () => {
     })
   })
 
+  test.each([{ progress: 40 }, { output_file_id: 'file-O1' }])(
+    'failed on its way (%o) has ended with the rows there are: the others may have been paid for',
+    async (change) => {
+      expect(await stateOf({ ...fixture('retrieve-failed.json'), ...change })).toMatchObject({ outcome: 'completed' })
+    },
+  )
+
   test.each([
     ['error reading input file', 'invalid'],
     [null, 'invalid'],
