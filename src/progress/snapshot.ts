@@ -140,8 +140,8 @@ function settle(progress: Progress, event: EventOf<'request-settled'>): void {
   if (mark === UNSEEN) return
   progress.jobs.set(event.job, SETTLED)
   progress.pending -= 1
-  // 499 without a batch: its caller left while it was queued. Anything else happens to submitted jobs.
-  if (event.batch !== undefined || event.status !== 499) leaveBatch(progress)
+  // Without a batch: its caller left while it was queued (499), or the limit of cost kept it there (402). Anything else happens to submitted jobs.
+  if (event.batch !== undefined || (event.status !== 499 && event.status !== 402)) leaveBatch(progress)
   if (event.usage) {
     progress.inputTokens += event.usage.input
     progress.outputTokens += event.usage.output

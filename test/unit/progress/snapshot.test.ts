@@ -116,8 +116,11 @@ describe('requests', () => {
     expect(requestsAfter(...events, settled(8), settled(7))).toEqual({ total: 1, completed: 1 })
   })
 
-  test('a caller who leaves while queued takes nothing from what is running', () => {
-    const leaves = fact('request-settled', { job: 3, status: 499, batch: undefined, usage: undefined, reason: 'left' })
+  test.each([
+    ['a caller who leaves', 499, 'left'],
+    ['a request that the limit of cost refuses', 402, 'cost_limit'],
+  ])('%s while queued takes nothing from what is running', (_, status, reason) => {
+    const leaves = fact('request-settled', { job: 3, status, batch: undefined, usage: undefined, reason })
 
     expect(requestsAfter(queued(1), queued(2), fact('batch-submitting'), queued(3), leaves)).toEqual({
       total: 3,
