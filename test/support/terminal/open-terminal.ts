@@ -7,9 +7,11 @@ import { join } from 'node:path'
 /** A command as somebody at a keyboard runs it. */
 export interface TerminalProgram {
   /** All it has written so far. */
-  readonly output: string
+  output(): string
   /** Resolves once it has written this. */
-  says(text: string | RegExp): Promise<void>
+  says(text: string): Promise<void>
+  /** Resolves once this holds for all it has written. */
+  until(isTrue: (output: string) => boolean): Promise<void>
   /** Keys. */
   type(text: string): void
   /** Ctrl-C. */
@@ -39,7 +41,7 @@ const SCRIPT = 'script'
 const HAS_TERMINAL = /util-linux/.test(spawnSync(SCRIPT, ['--version'], { encoding: 'utf8' }).stdout ?? '')
 
 /** Where Node keeps what it has compiled: most of what a short program costs. */
-const COMPILED = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') }
+export const COMPILED: Readonly<Record<string, string>> = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') }
 
 /** Words as a shell reads them. */
 export function shellWords(...words: readonly string[]): string {
@@ -62,22 +64,22 @@ export function openTerminal(line: string, options: TerminalOptions): TerminalPr
   child.stdin?.on('error', () => undefined)
   const said = (): string => opened.start(output) ?? ''
   const ended = once(child, 'close').then(() => ({ code: child.exitCode, output: said() }))
+  const until = (isTrue: (output: string) => boolean, what: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (!isTrue(said())) return
+        listeners = listeners.filter((listener) => listener !== look)
+        resolve()
+      }
+      listeners.push(look)
+      look()
+      void ended.then(({ code }) => reject(new Error(`ended (${code}) before ${what}: ${output}`)))
+    })
   return {
-    get output() {
-      return said()
-    },
     ended,
-    says: (text) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          if (!(typeof text === 'string' ? said().includes(text) : text.test(said()))) return
-          listeners = listeners.filter((listener) => listener !== look)
-          resolve()
-        }
-        listeners.push(look)
-        look()
-        void ended.then(({ code }) => reject(new Error(`ended (${code}) without saying ${text}: ${output}`)))
-      }),
+    output: said,
+    says: (text) => until((all) => all.includes(text), `it said "${text}"`),
+    until: (isTrue) => until(isTrue, 'what was waited for'),
     type: (text) => void child.stdin?.write(text),
     interrupt: () => opened.interrupt(),
     resize: (size) => opened.resize(size, output),
@@ -95,16 +97,17 @@ interface Opened {
 
 function inScript(line: string, { env, size }: TerminalOptions): Opened {
   const begin = size ? `stty cols ${size.columns} rows ${size.rows}; ` : ''
-  // The name of the terminal comes first, for whoever wants to resize it.
+  // The name of the terminal comes before everything but the echo of early keys, for whoever wants to resize it.
+  const named = /^(\/dev\/\S+)\r\n/m
   const child = spawn(SCRIPT, ['-qefc', `tty; ${begin}${line}`, '/dev/null'], {
     env: { PATH: process.env['PATH'], SHELL: '/bin/sh', TERM: 'xterm', ...COMPILED, ...env },
     stdio: 'pipe',
   })
   return {
     child,
-    start: (output) => /\n(.*)$/s.exec(output)?.[1],
+    start: (output) => output.split(named)[2],
     resize({ columns, rows }, output) {
-      const [device = ''] = output.split('\r\n')
+      const [, device = ''] = named.exec(output) ?? []
       spawnSync('stty', ['-F', device, 'cols', `${columns}`, 'rows', `${rows}`])
     },
     interrupt: () => void child.stdin?.write('\x03'),
