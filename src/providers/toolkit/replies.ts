@@ -29,9 +29,13 @@ export async function readReplyText<T>(
   return { data: parsed.data, text }
 }
 
-/** Reads a body to its end and forgets it, so that its connection is free again. */
+/** Reads a body to its end and forgets it, so that its connection is free again. One that breaks off is a NetworkError. */
 export async function discard(response: Response): Promise<void> {
-  await response.text()
+  try {
+    await response.text()
+  } catch (cause) {
+    throw new NetworkError(`the reply (HTTP ${response.status}) broke off`, { cause })
+  }
 }
 
 /** Posts JSON text. */

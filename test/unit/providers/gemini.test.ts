@@ -206,6 +206,10 @@ describe('what Gemini is sent', () => {
 
   test.each([
     ['no address', () => new Response('{}')],
+    [
+      'half a reply',
+      () => new Response(new ReadableStream({ start: (controller) => controller.error(new TypeError('terminated')) })),
+    ],
     ['no file', () => new Response('{}', { headers: { 'x-goog-upload-url': 'https://google.test/?upload_id=U1' } })],
   ])('again, if an upload is told %s', async (_, reply) => {
     const intent = intentFor(gemini, EMBED_MANY)
