@@ -150,6 +150,19 @@ export const anthropic: ProviderAdapter = {
 
   line: ({ customId, body }) => `{"custom_id":"${customId}","params":${oneLine(body)}}`,
 
+  // Rows travel inside the create. What is noted before it is the provider's time: its batches are told apart by when they were made, and
+  // the clock here may be hours off.
+  async upload(_intent, _input, call): Promise<JsonObject> {
+    try {
+      const madeAfter = await timeAt(call)
+      return Number.isNaN(Date.parse(madeAfter ?? '')) ? {} : { madeAfter }
+    } catch (error) {
+      // Whatever is wrong, the create will say so.
+      if (error instanceof ProviderError || error instanceof NetworkError) return {}
+      throw error
+    }
+  },
+
   async create(_intent, _upload, input, call) {
     const body = await (await input()).document('{"requests":[', ']}')
     const headers = { 'content-type': 'application/json' }
@@ -159,12 +172,13 @@ export const anthropic: ProviderAdapter = {
 
   // A batch carries nothing of ours that shows before it has ended: not its name (it has none), not its custom ids.
   async find(intent, call) {
+    const period = periodOf(intent)
     const listed = mapPages(listPages(call), (batch) => ({
-      isOurs: couldBe(batch, intent),
+      isOurs: couldBe(batch, intent, period),
       state: toState(batch),
       createdMs: toMs(batch.created_at),
     }))
-    const found = await findListed(listed, intent)
+    const found = await findListed(listed, { ...intent, createdAt: Math.min(intent.createdAt, period.begins) })
     return found.kind === 'adopted' ? { kind: 'candidates', states: found.states } : found
   },
 
@@ -229,15 +243,37 @@ function listPages(call: Call): AsyncGenerator<readonly Batch[]> {
   })
 }
 
+/** What time it is there, as a reply's header has it. */
+async function timeAt(call: Call): Promise<string | undefined> {
+  const response = await call.send({ method: 'GET', path: BATCHES, query: { limit: '1' } })
+  await discard(response)
+  return response.headers.get('date') ?? undefined
+}
+
+interface Period {
+  readonly begins: number
+  readonly ends: number
+}
+
+/** When an intent's batch may have been made, by our clock or by the provider's: whichever is wrong hides nothing. */
+function periodOf({ upload, createdAt, creatingAt }: Intent): Period {
+  const told = typeof upload?.madeAfter === 'string' ? Date.parse(upload.madeAfter) : createdAt
+  // A clock that is wrong still tells how long something took, unless it was set right meanwhile.
+  const tookMs = creatingAt === undefined ? Number.POSITIVE_INFINITY : Math.max(creatingAt - createdAt, 0)
+  return {
+    begins: Math.min(createdAt, told) - CLOCK_SKEW_MS,
+    ends: Math.max(createdAt, told) + tookMs + LONGEST_CREATE_MS + CLOCK_SKEW_MS,
+  }
+}
+
 /** Whether a batch was made when the intent's may have been, of as many requests. What cannot be read speaks for it: only a look at its results tells. */
-function couldBe(batch: Batch, intent: Intent): boolean {
+function couldBe(batch: Batch, intent: Intent, { begins, ends }: Period): boolean {
   // Its results are gone: nothing in it could be found to be ours, or be of use.
   if (batch.archived_at) return false
   const createdMs = toMs(batch.created_at)
-  const latest = (intent.creatingAt ?? Number.POSITIVE_INFINITY) + LONGEST_CREATE_MS + CLOCK_SKEW_MS
-  const isInTime = createdMs === Number.POSITIVE_INFINITY || createdMs <= latest
+  const isInTime = createdMs === Number.POSITIVE_INFINITY || createdMs <= ends
   const total = totalOf(batch)
-  return createdMs >= intent.createdAt - CLOCK_SKEW_MS && isInTime && (total === 0 || total === intent.jobs)
+  return createdMs >= begins && isInTime && (total === 0 || total === intent.jobs)
 }
 
 /** The sum is the number of requests at any time; 0: not told. */
@@ -289,9 +325,7 @@ function resultsPath({ id, resultsUrl }: BatchHandle): string {
  */
 async function whyNotThere({ id, endedAt }: BatchHandle, call: Call, error: ProviderError): Promise<Error> {
   if (typeof endedAt !== 'string') return error
-  const response = await call.send({ method: 'GET', path: BATCHES, query: { limit: '1' } })
-  const sinceMs = toMs(response.headers.get('date')) - toMs(endedAt)
-  await discard(response)
+  const sinceMs = toMs(await timeAt(call)) - toMs(endedAt)
   const isLate = Number.isFinite(sinceMs) && sinceMs < RESULTS_LATE_MS
   return isLate ? new NetworkError(`the results of ${id} are not there yet`, { cause: error }) : error
 }

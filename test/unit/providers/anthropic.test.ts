@@ -390,6 +390,40 @@ describe('a look for a batch', () => {
   })
 
   test.each([
+    ['two hours behind', -2],
+    ['two hours ahead', 2],
+    ['a day ahead', 24],
+  ])('finds it from a computer whose clock is %s: a batch that is overlooked is paid for twice', async (_, hours) => {
+    const wrongMs = hours * 60 * MINUTE_MS
+    const date = new Date(CREATED_MS - 4 * MINUTE_MS).toUTCString()
+    const clock = scriptedCall(() => new Response('{"data":[]}', { headers: { date } }))
+    const times = { createdAt: intent.createdAt + wrongMs, creatingAt: CREATED_MS - MINUTE_MS + wrongMs }
+    const upload = await anthropic.upload?.(intent, inputOf(anthropic, intent, []), clock)
+    const older = Array.from({ length: 3 }, (_row, index) =>
+      Object.assign(structuredClone(running), {
+        id: `older${index}`,
+        created_at: createdAt(CREATED_MS - 3 * 60 * MINUTE_MS),
+      }),
+    )
+    const call = scriptedCall(() => jsonResponse({ data: [running, ...older], has_more: false }))
+
+    const found = await anthropic.find({ ...intent, ...times, upload }, call)
+
+    expect(found).toMatchObject({ kind: 'candidates', states: [{ handle: { id: 'msgbatch_01A' } }] })
+    expect(found.kind === 'candidates' && found.states).toHaveLength(1)
+  })
+
+  test.each([
+    ['no list', () => jsonResponse(errorOf('not found'), 404)],
+    ['no time', () => jsonResponse({ data: [] })],
+    ['no time that can be read', () => new Response('{}', { headers: { date: 'now' } })],
+  ])('goes by the clock here where there is %s', async (_, reply) => {
+    const upload = await anthropic.upload?.(intent, inputOf(anthropic, intent, []), scriptedCall(reply))
+
+    expect(upload).toEqual({})
+  })
+
+  test.each([
     ['whose clock is behind', { created_at: createdAt(intent.createdAt - 9 * MINUTE_MS) }],
     ['whose upload took an hour', { created_at: createdAt(CREATED_MS + 60 * MINUTE_MS) }],
     ['whose time cannot be read', { created_at: 'yesterday' }],
