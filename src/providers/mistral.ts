@@ -22,11 +22,6 @@ import { readUsage } from './toolkit/usage.ts'
 
 const JOBS = '/batch/jobs'
 const LIST_LIMIT = 100
-/**
- * A look-up asks for jobs made since so long before the intent. By the server's clock: to a computer whose own is hours ahead a narrower
- * filter would hide the job, which would then be created again.
- */
-const LISTED_BEFORE_MS = 24 * 60 * 60_000
 
 /** Path after the base URL → what a job names. */
 const ENDPOINTS = new Map(
@@ -154,7 +149,7 @@ export const mistral: ProviderAdapter = {
 
   find: (intent, call) =>
     findListed(
-      mapPages(listPages(call, intent.createdAt - LISTED_BEFORE_MS), (job) => listedAs(intent.tag, job, toState)),
+      mapPages(listPages(call), (job) => listedAs(intent.tag, job, toState)),
       intent,
     ),
 
@@ -205,9 +200,10 @@ function hoursOf(window: string): number {
 /**
  * The jobs, the newest first, by number of page: a job made meanwhile moves the others on, so that some come twice, and none is missed. The
  * second time they are left out: two batches with one tag would be twins, and one of them cancelled.
- * The tag is not asked for: how a filter on metadata is written is not documented, and the SDK's way loses its name.
+ * The tag is not asked for: how a filter on metadata is written is not documented, and the SDK's way loses its name. Nor is the time
+ * (`created_after`): from a computer whose clock is ahead that would hide a job, which would then be created again.
  */
-function listPages(call: Call, createdAfter?: number): AsyncGenerator<readonly Job[]> {
+function listPages(call: Call): AsyncGenerator<readonly Job[]> {
   const seen = new Set<string>()
   return turnPages(async (cursor) => {
     const page = Number(cursor ?? 0)
@@ -215,7 +211,6 @@ function listPages(call: Call, createdAfter?: number): AsyncGenerator<readonly J
       page: String(page),
       page_size: String(LIST_LIMIT),
       order_by: '-created',
-      ...(createdAfter === undefined ? {} : { created_after: new Date(createdAfter).toISOString() }),
     }
     const { data, total } = await readReply(await call.send({ method: 'GET', path: JOBS, query }), JobList)
     const items = (data ?? []).filter(({ id }) => !seen.has(id))

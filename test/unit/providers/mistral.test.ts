@@ -294,14 +294,15 @@ describe('a look for a job', () => {
   const ours = fixtureJson('mistral', 'create-reply.json')
   const other = { ...ours, id: 'other', metadata: null }
 
-  test('reads a list of the shape of the reference, from a day before the intent on', async () => {
+  test('reads a list of the shape of the reference, whatever time it is here', async () => {
     const call = scriptedCall(() => jsonResponse(fixtureJson('mistral', 'list-reply.json')))
 
     expect(await mistral.find(intent, call)).toMatchObject({ kind: 'adopted', states: [{ handle: { id: JOB } }] })
-    expect(call.requests).toMatchObject([
+    expect(call.requests).toEqual([
       {
+        method: 'GET',
         path: '/batch/jobs',
-        query: { page: '0', page_size: '100', order_by: '-created', created_after: '2026-08-18T14:40:40.000Z' },
+        query: { page: '0', page_size: '100', order_by: '-created' },
       },
     ])
   })
