@@ -31,8 +31,8 @@ type Observe = (setting: Setting) => Promise<Outcome>
 /** The limit a client is given for a call, well before the first look at its batch. */
 const LIMIT_MS = 60
 const FIRST_LOOK_MS = 150
-/** What the client should have ended long before. */
-const SLOW_MS = 2000
+/** How long a call has to end once it was aborted or its limit has passed. */
+const ENDING_MS = 1000
 /** Short enough for no provider to ask for patience between two looks. */
 const BATCH_MS = 900
 /** No cell needs a second; a client that never settles is found out here. */
@@ -148,18 +148,19 @@ async function aborting({ client, library }: Setting): Promise<Outcome> {
 
   const { executions, calls } = scene.simulator.ledger()
   const live = await abortedLive(client, library)
+  if (live?.kind === 'answered') return { wrong: 'live it was answered before it was aborted' }
   if (ended.kind === 'answered') {
     if (executions.batch !== 1) return { wrong: `it was executed ${JSON.stringify(executions)}` }
-    return live.kind === 'answered' ? 'lasted, also live' : 'outlived its abort'
+    return live ? 'outlived its abort' : 'lasted, also live'
   }
   if (calls.create > 0) return { wrong: 'what was aborted in the queue was sent' }
-  if (live.kind === 'answered') return { wrong: 'its abort ended the call in a scope only' }
+  if (!live) return { wrong: 'its abort ended the call in a scope only' }
   return sameError(client, live.error, ended.error) ?? 'as live'
 }
 
-/** What a live call ends with when its user aborts it while the provider still thinks. */
-async function abortedLive(client: Client, library: typeof batchify): Promise<Settled> {
-  await using scene = await openScene(client, library, { liveMs: SLOW_MS })
+/** What a live call ends with when its user aborts it while the provider still thinks; undefined: it does not end. */
+async function abortedLive(client: Client, library: typeof batchify): Promise<Settled | undefined> {
+  await using scene = await openScene(client, library, { liveMs: PATIENCE_MS })
   const { plain } = client.connect({ ...connectionTo(client, scene), maxRetries: 0 })
   const controller = new AbortController()
   const asking = outcomeOf(() => plain(PROMPT, { signal: controller.signal }))
@@ -169,7 +170,7 @@ async function abortedLive(client: Client, library: typeof batchify): Promise<Se
   await Promise.race([received(), asking])
   if (client.losesAborts) await collectGarbage()
   controller.abort()
-  return await asking
+  return await Promise.race([asking, delay(ENDING_MS, undefined)])
 }
 
 async function timing({ client, library }: Setting): Promise<Outcome> {
@@ -192,8 +193,9 @@ async function timing({ client, library }: Setting): Promise<Outcome> {
   }
 
   const tooSlow = await timedOutLive(client, library, limits)
-  if (tooSlow.kind === 'answered')
-    return inScope.kind === 'answered' ? 'lasted, also live' : { wrong: 'only its limit in a scope ended it' }
+  if (tooSlow?.kind === 'answered') return { wrong: 'live it was answered within its limit' }
+  if (!tooSlow)
+    return inScope.kind === 'answered' ? 'lasted, also live' : { wrong: 'its limit ended it in a scope only' }
   if (inScope.kind === 'answered') return 'as live'
   const different = sameError(client, tooSlow.error, inScope.error)
   if (different) return different
@@ -203,11 +205,15 @@ async function timing({ client, library }: Setting): Promise<Outcome> {
   return compared === 'as live' ? 'ended at its limit' : compared
 }
 
-/** What a live call ends with when the provider takes longer than its limit. */
-async function timedOutLive(client: Client, library: typeof batchify, limits: Partial<Connection>): Promise<Settled> {
-  await using scene = await openScene(client, library, { liveMs: SLOW_MS })
+/** What a live call ends with when the provider takes longer than its limit; undefined: it does not end. */
+async function timedOutLive(
+  client: Client,
+  library: typeof batchify,
+  limits: Partial<Connection>,
+): Promise<Settled | undefined> {
+  await using scene = await openScene(client, library, { liveMs: PATIENCE_MS })
   const { plain } = client.connect({ ...connectionTo(client, scene), ...limits })
-  return await outcomeOf(() => plain(PROMPT))
+  return await Promise.race([outcomeOf(() => plain(PROMPT)), delay(LIMIT_MS + ENDING_MS, undefined)])
 }
 
 /** What clients do does not depend on where jobs are kept, and files would take longer than all the rest. */
