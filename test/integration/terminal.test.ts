@@ -36,6 +36,14 @@ interface Expected {
   readonly untilInterrupted?: true
 }
 
+/** What `recordDemo` looks at when the demo is at a terminal. */
+const DEMO: Expected = {
+  args: ['demo', '--batch-ms', '300'],
+  code: 0,
+  stdout: /^120 tickets, each with its own answer: 120\n240 requests in 3 batches: .*saved .*\nstore: .*\n$/,
+  stderr: /^offpeak {2}240 requests in .*: 240 answered$/m,
+}
+
 function everyCommand({ path }: CommandScene): readonly Expected[] {
   const store = ['--store', path]
   return [
@@ -53,7 +61,7 @@ function everyCommand({ path }: CommandScene): readonly Expected[] {
     { args: ['batches', 'refresh', ...store], code: 1, stdout: /^batch_\w+ +openai +not known: / },
     { args: ['results', '1', ...store], code: 0, stdout: /^(\{"job":\d+,.*\}\n){2}$/ },
     {
-      args: ['retry-failed', '1', '--poll-interval', '1s', ...store],
+      args: ['retry-failed', '1', '--poll-interval', '50ms', ...store],
       code: 3,
       stdout: /^retried 1: 0 answered, 1 failed again$/m,
       stderr: /^offpeak {2}1 request in .*: 1 failed$/m,
@@ -149,7 +157,7 @@ describe.concurrent('every command', () => {
 
   test('in a pipe prints its data on stdout and everything else on stderr, as plain text', async ({ expect }) => {
     await using scene = await openScene()
-    const commands = everyCommand(scene)
+    const commands = [...everyCommand(scene), DEMO]
     const child = spawn(process.execPath, argumentsFor(commands), {
       env: { PATH: process.env['PATH'], ...COMPILED, ...environmentOf(scene) },
     })
@@ -209,7 +217,7 @@ describe.concurrent('offpeak run at a terminal', () => {
   ): Promise<TerminalProgram & AsyncDisposable & { readonly simulator: Simulator; untilSubmitted(): Promise<void> }> {
     const simulator = await startTestSimulator(simulated)
     const folder = tempFolder()
-    const quick = ['--batch-window', '1s', '--poll-interval', '1s']
+    const quick = ['--batch-window', '50ms', '--poll-interval', '50ms']
     const env = {
       OFFPEAK_HOME: folder.path,
       OPENAI_BASE_URL: simulator.baseUrl('openai'),
