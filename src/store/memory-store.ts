@@ -321,7 +321,7 @@ export function openMemoryStore(): Store {
     failedSplits: (root) =>
       [...intents.values()].filter(({ intent }) => intent.root === root && intent.status === 'failed').length,
     durations: (provider, model) =>
-      [...intents.values()].reverse().flatMap(({ intent }) => {
+      [...intents.values()].toReversed().flatMap(({ intent }) => {
         const { submittedAt, endedAt, status = '' } = intent
         const isKind = intent.provider === provider && intent.model === model
         const wasWatched = intent.state === 'ended' && intent.epoch === 1 && !/fail|cancel/i.test(status)
