@@ -157,8 +157,8 @@ export const anthropic: ProviderAdapter = {
       const madeAfter = await timeAt(call)
       return Number.isNaN(Date.parse(madeAfter ?? '')) ? {} : { madeAfter }
     } catch (error) {
-      // Whatever is wrong, the create will say so.
-      if (error instanceof ProviderError || error instanceof NetworkError) return {}
+      // A refusal is the create's to tell. Without a reply nothing should be created now: whether it was would be unknown.
+      if (error instanceof ProviderError) return {}
       throw error
     }
   },

@@ -63,6 +63,15 @@ describe('a create that nobody answered', () => {
     expect(engine.eventsOf('batch-recovered')).toMatchObject([{ how: 'never-created' }])
   })
 
+  test('does not leave while nobody answers: whether it arrived would be unknown', async () => {
+    await using world = await startWorld({ faults: [{ kind: 'down', times: 3 }] })
+    const engine = world.engine({ provider: 'anthropic' })
+
+    expect(await statusesOf(world, engine)).toEqual(ANSWERED)
+    expect(engine.eventsOf('provider-unreachable').map(({ doing }) => doing)).toEqual(['upload', 'upload', 'upload'])
+    expect(engine.eventsOf('batch-recovered')).toEqual([])
+  })
+
   test('is not mistaken for a stranger’s of the same size', async () => {
     await using world = await startWorld()
     const stranger = world.simulator.baseUrl('anthropic')
