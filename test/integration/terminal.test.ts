@@ -12,7 +12,13 @@ import { startTestSimulator } from '../support/simulator.ts'
 import { tempFolder } from '../support/store.ts'
 import { demoIn, screenText, shapeOf } from '../support/terminal/demo-in-readme.ts'
 import { lookAtScreen } from '../support/terminal/look-at-screen.ts'
-import { COMPILED, openTerminal, shellWords, type TerminalProgram } from '../support/terminal/open-terminal.ts'
+import {
+  COMPILED,
+  END_OF_INPUT,
+  openTerminal,
+  shellWords,
+  type TerminalProgram,
+} from '../support/terminal/open-terminal.ts'
 import { recordDemo } from '../support/terminal/record-demo.ts'
 
 const SIZE = { columns: 80, rows: 24 }
@@ -247,7 +253,7 @@ describe.concurrent('offpeak run at a terminal', () => {
   }) => {
     await using run = await openRun({ autoAdvance: false }, [program('stdin.ts')])
 
-    run.type('typed in\n\x04')
+    run.type(`typed in\n${END_OF_INPUT}`)
     await run.says('1 running in 1 batch')
     run.resize(NARROW)
     // As wide as fits: the bar gives way first.
@@ -294,6 +300,8 @@ describe.concurrent('offpeak run at a terminal', () => {
     for (const time of [1, 2, 3]) {
       run.interrupt()
       await run.says(`told ${time}`)
+      // Whoever would tell it once more has had the time.
+      await delay(30)
     }
     const { code, output } = await run.ended
 

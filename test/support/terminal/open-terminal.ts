@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** A command as somebody at a keyboard runs it. */
@@ -12,7 +12,7 @@ export interface TerminalProgram {
   says(text: string): Promise<void>
   /** Resolves once this holds for all it has written. */
   until(isTrue: (output: string) => boolean): Promise<void>
-  /** Keys. */
+  /** Keys, `END_OF_INPUT` among them. */
   type(text: string): void
   /** Ctrl-C. */
   interrupt(): void
@@ -34,6 +34,9 @@ export interface TerminalOptions {
   readonly env: Readonly<Record<string, string>>
   readonly size?: TerminalSize | undefined
 }
+
+/** Ctrl-D. */
+export const END_OF_INPUT = '\x04'
 
 const SCRIPT = 'script'
 
@@ -63,7 +66,7 @@ export function openTerminal(line: string, options: TerminalOptions): TerminalPr
   // Whoever has ended hears nothing any more.
   child.stdin?.on('error', () => undefined)
   const said = (): string => opened.start(output) ?? ''
-  const ended = once(child, 'close').then(() => ({ code: child.exitCode, output: said() }))
+  const ended = once(child, 'close').then(() => ({ code: codeOf(child), output: said() }))
   const until = (isTrue: (output: string) => boolean, what: string): Promise<void> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
@@ -80,7 +83,7 @@ export function openTerminal(line: string, options: TerminalOptions): TerminalPr
     output: said,
     says: (text) => until((all) => all.includes(text), `it said "${text}"`),
     until: (isTrue) => until(isTrue, 'what was waited for'),
-    type: (text) => void child.stdin?.write(text),
+    type: (text) => opened.type(text),
     interrupt: () => opened.interrupt(),
     resize: (size) => opened.resize(size, output),
     kill: () => void child.kill('SIGKILL'),
@@ -92,7 +95,13 @@ interface Opened {
   /** Of what has been heard the part that the command has written. */
   start(output: string): string | undefined
   resize(size: TerminalSize, output: string): void
+  type(text: string): void
   interrupt(): void
+}
+
+/** As a shell says it. */
+function codeOf({ exitCode, signalCode }: ChildProcess): number | null {
+  return exitCode ?? (signalCode && 128 + constants.signals[signalCode])
 }
 
 function inScript(line: string, { env, size }: TerminalOptions): Opened {
@@ -110,6 +119,7 @@ function inScript(line: string, { env, size }: TerminalOptions): Opened {
       const [, device = ''] = named.exec(output) ?? []
       spawnSync('stty', ['-F', device, 'cols', `${columns}`, 'rows', `${rows}`])
     },
+    type: (text) => void child.stdin?.write(text),
     interrupt: () => void child.stdin?.write('\x03'),
   }
 }
@@ -140,6 +150,11 @@ function inGroup(line: string, { env, size }: TerminalOptions): Opened {
     resize(to) {
       write(to)
       tell('SIGWINCH')
+    },
+    type(text) {
+      const [keys = '', ...end] = text.split(END_OF_INPUT)
+      child.stdin?.write(keys)
+      if (end.length > 0) child.stdin?.end()
     },
     interrupt: () => tell('SIGINT'),
   }
