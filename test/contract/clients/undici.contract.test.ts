@@ -19,11 +19,11 @@ describe.for(waysNamed(undiciWays, 'undici.fetch: chat'))('$name', (way) => {
     const ask = way.connect({ ...connection, timeoutMs: 200 })
 
     const error = await rejection(batch.run(() => ask('limited')))
-    await batch.close()
-    simulator.advance(60_000)
-    await using later = await scene.open()
     // On a busy machine it may have given up before anything was submitted.
-    later.on('batch-submitted', () => simulator.advance(60_000))
+    batch.on('batch-submitted', () => simulator.advance(60_000))
+    simulator.advance(60_000)
+    await batch.close()
+    await using later = await scene.open()
     const answer = await later.run(() => way.connect(connection)('limited'))
 
     expect(error).toHaveProperty('name', 'TimeoutError')
