@@ -2,15 +2,25 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { Simulator, SimulatorOptions } from '../../src/simulator/index.ts'
 import { cli } from '../support/cli.ts'
+import { COMPILE_CACHE } from '../support/compile-cache.ts'
+import { type Installation, installationsOf } from '../support/run/installations.ts'
 import { startTestSimulator } from '../support/simulator.ts'
 import { tempFolder } from '../support/store.ts'
 
-const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
-const REGISTER = new URL('../../src/register.ts', import.meta.url).href
-const QUICK = ['--batch-window', '1s', '--poll-interval', '1s', '--no-live']
+const QUICK = ['--batch-window', '50ms', '--poll-interval', '50ms', '--no-live']
+
+/*
+ * On the Node that runs the tests, from the sources. On others as it is installed:
+ *
+ *   OFFPEAK_NODES=/path/to/node-22:/path/to/node-26 npx vitest run test/integration/run.test.ts
+ */
+const installations = installationsOf(process.env['OFFPEAK_NODES'])
+afterAll(() => installations[Symbol.dispose]())
+
+const TOLD = fileURLToPath(new URL('../support/terminal/programs/told.ts', import.meta.url))
 
 function program(name: string): string {
   return fileURLToPath(new URL(`../support/run/programs/${name}`, import.meta.url))
@@ -33,25 +43,29 @@ interface Stage extends AsyncDisposable {
 interface Running {
   readonly ended: Promise<Ended>
   kill(signal: NodeJS.Signals): void
-  /** Resolves once stderr matches. */
+  /** Tells everybody of its process group. */
+  killGroup(signal: NodeJS.Signals): void
+  /** Resolves once what it has written, to stdout or stderr, matches. */
   said(pattern: RegExp): Promise<void>
 }
 
-async function openStage(simulated: SimulatorOptions = {}): Promise<Stage> {
+async function openStage({ node, bin }: Installation, simulated: SimulatorOptions = {}): Promise<Stage> {
   const simulator = await startTestSimulator({ batchMs: 100, ...simulated })
   const folder = tempFolder()
   const children: ReturnType<typeof spawn>[] = []
   const stage: Stage = {
     simulator,
     node(args, { input = '', env = {} } = {}) {
-      const child = spawn(process.execPath, ['--no-warnings', ...args], {
+      const child = spawn(node, ['--no-warnings', ...args], {
         env: {
           PATH: process.env['PATH'],
+          ...COMPILE_CACHE,
           OFFPEAK_HOME: join(folder.path, 'home'),
           OPENAI_BASE_URL: simulator.baseUrl('openai'),
           ...env,
         },
         stdio: ['pipe', 'pipe', 'pipe'],
+        detached: true,
       })
       children.push(child)
       let stdout = ''
@@ -59,17 +73,26 @@ async function openStage(simulated: SimulatorOptions = {}): Promise<Stage> {
       child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
       child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
       child.stdin.end(input)
+      const ended = once(child, 'close').then(() => ({ code: child.exitCode, stdout, stderr }))
       return {
-        ended: once(child, 'close').then(() => ({ code: child.exitCode, stdout, stderr })),
+        ended,
         kill: (signal) => void child.kill(signal),
+        killGroup: (signal) => void (child.pid && process.kill(-child.pid, signal)),
         async said(pattern) {
-          while (!pattern.test(stderr)) await once(child.stderr, 'data')
+          const over = ended.then(() => {
+            throw new Error(`it ended (${child.exitCode}) before it said ${pattern}: ${stderr}`)
+          })
+          // Later on nobody minds.
+          over.catch(() => undefined)
+          while (!pattern.test(stdout + stderr)) {
+            await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), over])
+          }
         },
       }
     },
-    run: (args, more) => stage.node([BIN, 'run', ...args], more).ended,
+    run: (args, more) => stage.node([bin, 'run', ...args], more).ended,
     async [Symbol.asyncDispose]() {
-      for (const child of children) child.kill('SIGKILL')
+      for (const { pid } of children) endGroup(pid)
       await simulator.close()
       folder[Symbol.dispose]()
     },
@@ -77,9 +100,18 @@ async function openStage(simulated: SimulatorOptions = {}): Promise<Stage> {
   return stage
 }
 
-describe.concurrent('offpeak run', () => {
+/** Whatever is left of it. */
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nothing, as it should be.
+  }
+}
+
+describe.concurrent.each(installations.all)('offpeak run on $name', (on) => {
   test('runs an ES module in TypeScript, with what follows it as its own arguments, and its stdout is its own', async () => {
-    await using stage = await openStage()
+    await using stage = await openStage(on)
 
     const { code, stdout, stderr } = await stage.run([...QUICK, program('esm.ts'), 'main', '--help'])
 
@@ -93,7 +125,7 @@ describe.concurrent('offpeak run', () => {
   })
 
   test('runs a CommonJS file as the main one, and ends with its exit code', async () => {
-    await using stage = await openStage()
+    await using stage = await openStage(on)
 
     const { code, stdout } = await stage.run([...QUICK, program('common.cjs')])
 
@@ -103,7 +135,7 @@ describe.concurrent('offpeak run', () => {
   })
 
   test('hands stdin on', async () => {
-    await using stage = await openStage()
+    await using stage = await openStage(on)
 
     const { stdout } = await stage.run([...QUICK, program('stdin.ts')], { input: 'typed in' })
 
@@ -111,7 +143,7 @@ describe.concurrent('offpeak run', () => {
   })
 
   test('calls an exported function with words and --key=value', async () => {
-    await using stage = await openStage()
+    await using stage = await openStage(on)
 
     const { code, stdout } = await stage.run([...QUICK, `${program('esm.ts')}:greet`, 'Ada', '--in=French', '--loud'])
 
@@ -124,7 +156,7 @@ describe.concurrent('offpeak run', () => {
     ['nope', /exports no function "nope"; its functions are greet, hasty/],
     ['hasty', /"hasty" of .* is not async/],
   ])('refuses the function %s', async (name, message) => {
-    await using stage = await openStage()
+    await using stage = await openStage(on)
 
     const { code, stderr } = await stage.run([...QUICK, `${program('esm.ts')}:${name}`])
 
@@ -133,19 +165,19 @@ describe.concurrent('offpeak run', () => {
   })
 
   test('leaves a program that never resolves to Node, which says so', async () => {
-    await using stage = await openStage()
+    await using stage = await openStage(on)
 
     expect(await stage.run([...QUICK, program('never.ts')])).toMatchObject({ code: 13, stdout: '' })
   })
 
   test('leaves child processes alone', async () => {
-    await using stage = await openStage()
+    await using stage = await openStage(on)
 
     expect(await stage.run([...QUICK, program('child.ts')])).toMatchObject({ code: 0, stdout: 'live\n' })
   })
 
   test('batches child processes when asked', async () => {
-    await using stage = await openStage()
+    await using stage = await openStage(on)
 
     const { code, stdout } = await stage.run(['--children', ...QUICK, program('child.ts')])
 
@@ -153,10 +185,11 @@ describe.concurrent('offpeak run', () => {
   })
 
   test('that is deferred says what is running, ends with 0, and the next run picks it up', async () => {
-    await using stage = await openStage({ batchMs: 2500 })
+    await using stage = await openStage(on, { autoAdvance: false })
     const args = [...QUICK, program('stdin.ts')]
 
-    const first = await stage.run(['--deferred-after', '1s', ...args], { input: 'later' })
+    const first = await stage.run(['--deferred-after', '300ms', ...args], { input: 'later' })
+    stage.simulator.advance(1000)
     const second = await stage.run(args, { input: 'later' })
 
     expect(first).toMatchObject({
@@ -168,12 +201,12 @@ describe.concurrent('offpeak run', () => {
     expect(stage.simulator.ledger()).toMatchObject({ batches: { created: 1 }, executions: { batch: 1, live: 0 } })
   })
 
-  test('that is told to terminate saves its work, says how to resume, and ends with 143', async () => {
-    await using stage = await openStage({ batchMs: 60_000 })
-    const running = stage.node([BIN, 'run', ...QUICK, program('stdin.ts')], { input: 'cut short' })
+  test('that is told to terminate, with all its group as `timeout` does, saves its work, says how to resume, and ends with 143', async () => {
+    await using stage = await openStage(on, { batchMs: 60_000 })
+    const running = stage.node([on.bin, 'run', ...QUICK, program('stdin.ts')], { input: 'cut short' })
 
     await running.said(/submitted/)
-    running.kill('SIGTERM')
+    running.killGroup('SIGTERM')
 
     expect(await running.ended).toMatchObject({
       code: 143,
@@ -182,14 +215,29 @@ describe.concurrent('offpeak run', () => {
     })
   })
 
+  test('hands every signal on, and leaves it to the program when to end', async () => {
+    await using stage = await openStage(on)
+    const running = stage.node([on.bin, 'run', ...QUICK, TOLD])
+
+    await running.said(/ready/)
+    for (const [index, signal] of (['SIGINT', 'SIGTERM', 'SIGINT'] as const).entries()) {
+      running.kill(signal)
+      await running.said(new RegExp(`told ${index + 1}: ${signal}`))
+    }
+
+    expect(await running.ended).toMatchObject({ code: 7, stderr: '' })
+  })
+})
+
+describe('the arguments of offpeak run', () => {
   test.each([
     [['no-such-file.ts'], /there is no file no-such-file.ts/],
     [['no-such-file.ts:main'], /there is no file no-such-file.ts/],
     [['--bathc-size', '5', 'x.ts'], /unknown option --bathc-size, did you mean --batch-size\?/],
     [['--batch-size', '0', 'x.ts'], /--batch-size must be a whole number above 0, not "0"/],
     [[], /needs a file/],
-    [['--metadata', 'team', BIN], /--metadata must be written name=value/],
-    [['--no-cache', '--retention', '1d', BIN], /exclude each other/],
+    [['--metadata', 'team', program('esm.ts')], /--metadata must be written name=value/],
+    [['--no-cache', '--retention', '1d', program('esm.ts')], /exclude each other/],
   ])('%j is wrong usage', async (args, message) => {
     expect(await cli(['run', ...args])).toMatchObject({ code: 2, stderr: expect.stringMatching(message) })
   })
@@ -203,12 +251,12 @@ describe.concurrent('offpeak run', () => {
   })
 })
 
-describe.concurrent('node --import offpeak/register', () => {
+describe.concurrent.each(installations.all)('node --import offpeak/register on $name', (on) => {
   test('does the same without the command line, with options from the environment', async () => {
-    await using stage = await openStage()
+    await using stage = await openStage(on)
     const env = { OFFPEAK_OPTIONS: JSON.stringify({ batchWindowMs: 10, pollIntervalMs: 50, display: 'off' }) }
 
-    const running = stage.node(['--import', REGISTER, program('esm.ts'), 'main'], { env })
+    const running = stage.node(['--import', on.register, program('esm.ts'), 'main'], { env })
     const { code, stdout, stderr } = await running.ended
 
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -217,9 +265,9 @@ describe.concurrent('node --import offpeak/register', () => {
   })
 
   test.each([['{'], ['{"batchsize":3}']])('ends before the program begins when its options are %s', async (text) => {
-    await using stage = await openStage()
+    await using stage = await openStage(on)
 
-    const { code, stdout, stderr } = await stage.node(['--import', REGISTER, program('esm.ts'), 'main'], {
+    const { code, stdout, stderr } = await stage.node(['--import', on.register, program('esm.ts'), 'main'], {
       env: { OFFPEAK_OPTIONS: text },
     }).ended
 

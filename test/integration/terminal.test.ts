@@ -8,17 +8,12 @@ import { describe, test } from 'vitest'
 import { COMMANDS } from '../../src/cli/commands/index.ts'
 import type { Simulator, SimulatorOptions } from '../../src/simulator/index.ts'
 import { type CommandScene, commandScene, KEY } from '../support/command-scene.ts'
+import { COMPILE_CACHE } from '../support/compile-cache.ts'
 import { startTestSimulator } from '../support/simulator.ts'
 import { tempFolder } from '../support/store.ts'
 import { demoIn, screenText, shapeOf } from '../support/terminal/demo-in-readme.ts'
 import { lookAtScreen } from '../support/terminal/look-at-screen.ts'
-import {
-  COMPILED,
-  END_OF_INPUT,
-  openTerminal,
-  shellWords,
-  type TerminalProgram,
-} from '../support/terminal/open-terminal.ts'
+import { END_OF_INPUT, openTerminal, shellWords, type TerminalProgram } from '../support/terminal/open-terminal.ts'
 import { recordDemo } from '../support/terminal/record-demo.ts'
 
 const SIZE = { columns: 80, rows: 24 }
@@ -165,7 +160,7 @@ describe.concurrent('every command', () => {
     await using scene = await openScene()
     const commands = [...everyCommand(scene), DEMO]
     const child = spawn(process.execPath, argumentsFor(commands), {
-      env: { PATH: process.env['PATH'], ...COMPILED, ...environmentOf(scene) },
+      env: { PATH: process.env['PATH'], ...COMPILE_CACHE, ...environmentOf(scene) },
     })
     let stdout = ''
     let stderr = ''
@@ -207,7 +202,7 @@ describe.concurrent('every command', () => {
     const results = shellWords(process.execPath, '--no-warnings', BIN, 'results', 'last', '--store', scene.path)
     const line = `{ ${results}; echo "code $?" >&2; } | head -c 20`
 
-    const child = spawn('/bin/sh', ['-c', line], { env: { PATH: process.env['PATH'], ...COMPILED } })
+    const child = spawn('/bin/sh', ['-c', line], { env: { PATH: process.env['PATH'], ...COMPILE_CACHE } })
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
 
     expect({ stdout, stderr }).toEqual({ stdout: expect.stringMatching(/^\{"job":\d+,"batch":/), stderr: 'code 0\n' })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { COMPILE_CACHE } from '../compile-cache.ts'
 
 /** A command as somebody at a keyboard runs it. */
 export interface TerminalProgram {
@@ -42,9 +43,6 @@ const SCRIPT = 'script'
 
 /** util-linux's gives a command a terminal of its own. Elsewhere a process group is told what a terminal would tell it. */
 const HAS_TERMINAL = /util-linux/.test(spawnSync(SCRIPT, ['--version'], { encoding: 'utf8' }).stdout ?? '')
-
-/** Where Node keeps what it has compiled: most of what a short program costs. */
-export const COMPILED: Readonly<Record<string, string>> = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') }
 
 /** Words as a shell reads them. */
 export function shellWords(...words: readonly string[]): string {
@@ -109,7 +107,7 @@ function inScript(line: string, { env, size }: TerminalOptions): Opened {
   // The name of the terminal comes before everything but the echo of early keys, for whoever wants to resize it.
   const named = /^(\/dev\/\S+)\r\n/m
   const child = spawn(SCRIPT, ['-qefc', `tty; ${begin}${line}`, '/dev/null'], {
-    env: { PATH: process.env['PATH'], SHELL: '/bin/sh', TERM: 'xterm', ...COMPILED, ...env },
+    env: { PATH: process.env['PATH'], SHELL: '/bin/sh', TERM: 'xterm', ...COMPILE_CACHE, ...env },
     stdio: 'pipe',
   })
   return {
@@ -133,7 +131,7 @@ function inGroup(line: string, { env, size }: TerminalOptions): Opened {
   const child = spawn('/bin/sh', ['-c', size ? `{ ${line}; } 2>&1` : line], {
     env: {
       PATH: process.env['PATH'],
-      ...COMPILED,
+      ...COMPILE_CACHE,
       ...(size ? { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(pretence(file))}` } : {}),
       ...env,
     },
