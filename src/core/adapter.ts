@@ -152,7 +152,7 @@ export interface ProviderAdapter {
   refusal?(error: ProviderError): Refusal | undefined
   /** One line of input, without its newline. */
   line(line: BatchLine): string
-  /** Free and repeatable. Absent where rows travel inside `create`. */
+  /** What can be done ahead of the create, free and repeatable: the upload of its rows, mostly. Absent where there is nothing. */
   upload?(intent: Intent, input: BatchInput, call: Call): Promise<JsonObject>
   /** The one call that bills. Sent once per intent, carrying its tag. */
   create(

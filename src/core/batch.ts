@@ -25,7 +25,7 @@ export interface BatchProblem {
 /**
  * Where a batch stands. `status` is the provider's own word, for people. An adapter that does not know a word says `running`.
  * `refused` on a failed batch: `capacity` = nothing wrong with the rows, there was no room (enqueued-token limit): hold and send again;
- * `invalid` = some row cannot be run; `everything` = none of them can, whatever is taken out.
+ * `account` = nor is there, the account may spend no more: nothing of it will run now; `invalid` = some row cannot be run; `everything` = none of them can, whatever is taken out.
  */
 export type BatchState = {
   readonly handle: BatchHandle
@@ -39,7 +39,7 @@ export type BatchState = {
   | {
       readonly phase: 'ended'
       readonly outcome: 'failed'
-      readonly refused: 'capacity' | 'invalid' | 'everything'
+      readonly refused: 'capacity' | 'account' | 'invalid' | 'everything'
       readonly problems: readonly BatchProblem[]
     }
 )

@@ -22,8 +22,8 @@ import type { Outcome, Settler } from './settler.ts'
 
 /** Rows settled in one transaction. */
 const GROUP = 1000
-/** A results file that is not there this many times will not come: its rows are missing. */
-const GONE_AFTER = 7
+/** A results file that has not been there for so long will not come: its rows are missing, and what ran is paid again. Providers say "briefly". */
+const GONE_MS = 20 * 60_000
 
 /** What a row means for its job. `passing`: another try may do better; `outcome` is what it comes to without one. */
 interface Reading {
@@ -40,6 +40,8 @@ interface Tally {
 interface Early {
   readonly tally: Tally
   since: JsonObject | undefined
+  /** By the provider's counts, when everything that had finished had been read. */
+  rowsDone: number | undefined
   isReading: boolean
 }
 
@@ -87,11 +89,19 @@ export class Collector {
    * cannot be read yet, is left for the end. True when that was every row: nothing is left to wait for.
    */
   async collectFinished(batch: OpenBatch): Promise<boolean> {
-    const { handle } = batch.intent
+    const { handle, counts } = batch.intent
     const { adapter, call } = batch.account
-    const early = this.#early.get(batch) ?? { tally: newTally(), since: undefined, isReading: false }
+    const early = this.#early.get(batch) ?? {
+      tally: newTally(),
+      since: undefined,
+      rowsDone: undefined,
+      isReading: false,
+    }
     this.#early.set(batch, early)
     if (!handle || !adapter.finished || early.isReading) return false
+    // While the counts stand still there is nothing new to read.
+    const rowsDone = counts && counts.completed + counts.failed
+    if (rowsDone !== undefined && rowsDone === early.rowsDone) return false
     early.isReading = true
     try {
       for await (const { rows, since } of adapter.finished(handle, early.since, call)) {
@@ -103,6 +113,7 @@ export class Collector {
         )
         early.since = since
       }
+      early.rowsDone = rowsDone
     } catch (error) {
       // The next poll looks again, and the end reads everything.
       if (!isOutside(error)) throw error
@@ -132,7 +143,7 @@ export class Collector {
         return true
       } catch (error) {
         if (!isOutside(error)) throw error
-        if (isGone(error) && failures >= GONE_AFTER) {
+        if (isGone(error) && clock.now() - since >= GONE_MS) {
           tally.unreadable += 1
           return true
         }

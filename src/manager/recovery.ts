@@ -11,9 +11,26 @@ import { answerReply, problemAnswer } from './replies.ts'
 import type { Settler } from './settler.ts'
 
 /** Uploads are kept for weeks, by Google for two days; one from before this is not relied on. */
-const UPLOAD_LASTS_MS = 36 * 60 * 60_000
+export const UPLOAD_LASTS_MS: number = 36 * 60 * 60_000
+/** How long the results of a batch that may be ours can be refused before it is somebody else's. */
+const REFUSED_MS = 20 * 60_000
 /** Pause between two looks, when the provider answered and the batch was not there (yet). */
 const LOOK_AGAIN_MS = 15_000
+
+/** Batches without a tag that an intent has nothing to do with. */
+interface Strangers {
+  readonly known: Set<string>
+  readonly refusedSince: Map<string, number>
+}
+
+function newStrangers(): Strangers {
+  return { known: new Set(), refusedSince: new Map() }
+}
+
+/** The provider answers, and what it answers is that these results are not for us. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ProviderError && [400, 403, 404, 410].includes(error.status)
+}
 
 /**
  * After a create whose outcome is unknown: looks for the batch by its tag, adopts it, or, once nothing has turned up for the settle
@@ -27,7 +44,7 @@ export class Recovery {
   /** Twins that have been dealt with. */
   readonly #twins = new Set<string>()
   /** Batches without a tag that were looked into and are somebody else's. */
-  readonly #strangers = new WeakMap<OpenBatch, Set<string>>()
+  readonly #strangers = new WeakMap<OpenBatch, Strangers>()
 
   constructor(context: ManagerContext, settler: Settler, notify: (text: string) => void) {
     this.#context = context
@@ -41,7 +58,7 @@ export class Recovery {
     const { adapter, call } = batch.account
     // From the first look that was answered, not from the create: that may have waited on its way, as we may have in a closed laptop.
     let clearSince: number | undefined
-    const strangers = new Set<string>()
+    const strangers = newStrangers()
     let failures = 0
     let since = clock.now()
     while (!stopping.aborted) {
@@ -50,11 +67,14 @@ export class Recovery {
       try {
         const found = await adapter.find(batch.intent, call)
         if (found.kind === 'adopted') return await this.#adopt(batch, found.states)
-        const candidates = found.kind === 'candidates' ? await this.#examine(batch, found.states, strangers) : []
-        const ours = candidates.find(({ phase }) => phase === 'ended')
+        const { ours, undecided } = await this.#examine(
+          batch,
+          found.kind === 'candidates' ? found.states : [],
+          strangers,
+        )
         if (ours) return await this.#adopt(batch, [ours])
         // One that is still running could be ours; it will tell when it has results.
-        clearSince = candidates.length > 0 ? undefined : (clearSince ?? lookedAt)
+        clearSince = undecided > 0 ? undefined : (clearSince ?? lookedAt)
         const leftMs =
           settings.onAmbiguous === 'resubmit'
             ? 0
@@ -63,11 +83,7 @@ export class Recovery {
         if (settings.onAmbiguous === 'fail') return this.#giveUp(batch)
         failures = 0
         // A candidate is looked at as often as a batch that is known to be ours.
-        pauseMs = Math.min(
-          LOOK_AGAIN_MS,
-          leftMs,
-          candidates.length > 0 ? pollIntervalMs(this.#context, batch.account) : leftMs,
-        )
+        pauseMs = Math.min(LOOK_AGAIN_MS, leftMs, undecided > 0 ? pollIntervalMs(this.#context, batch.account) : leftMs)
       } catch (error) {
         if (!isOutside(error)) throw error
         failures += 1
@@ -91,40 +107,54 @@ export class Recovery {
     return true
   }
 
-  /** Of batches that carry no tag, the one whose results prove it ours, or those that have no results yet. */
+  /** Of batches that carry no tag, the one whose results prove it ours, or those that may still turn out to be. */
   async #examine(
     batch: OpenBatch,
     states: readonly BatchState[],
-    strangers: Set<string>,
-  ): Promise<readonly BatchState[]> {
+    strangers: Strangers,
+  ): Promise<{ readonly ours: BatchState | undefined; readonly undecided: number }> {
     const { store } = this.#context
-    const undecided: BatchState[] = []
+    let undecided = 0
     for (const state of states) {
       const { id } = state.handle
-      if (strangers.has(id) || store.knowsBatch(batch.intent.provider, id)) continue
-      if (state.phase !== 'ended') undecided.push(state)
-      else if (await this.#hasOurRows(batch, state.handle)) return [state]
-      else strangers.add(id)
+      if (strangers.known.has(id) || store.knowsBatch(batch.intent.provider, id)) continue
+      const isOurs = state.phase === 'ended' ? await this.#isOurs(batch, state.handle, strangers) : undefined
+      if (isOurs) return { ours: state, undecided }
+      if (isOurs === undefined) undecided += 1
+      else strangers.known.add(id)
     }
-    return undecided
+    return { ours: undefined, undecided }
+  }
+
+  /** undefined: not to be told yet. Results that stay refused for long are not ours: this account made ours, and may read it. */
+  async #isOurs(batch: OpenBatch, handle: BatchHandle, strangers: Strangers): Promise<boolean | undefined> {
+    try {
+      return await this.#hasOurRows(batch, handle)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      const now = this.#context.clock.now()
+      const since = strangers.refusedSince.get(handle.id) ?? now
+      strangers.refusedSince.set(handle.id, since)
+      return now - since >= REFUSED_MS ? false : undefined
+    }
   }
 
   /** Batches of this intent. One without a tag shows in its results alone whose it is: by then it has run, and can only be told. */
   async #oursAmong(batch: OpenBatch, found: Found): Promise<readonly BatchState[]> {
     if (found.kind === 'adopted') return found.states
     if (found.kind === 'none') return []
-    const known = this.#strangers.get(batch) ?? new Set()
-    this.#strangers.set(batch, known)
-    const ours = await this.#examine(batch, found.states, known)
-    return ours.filter(({ phase }) => phase === 'ended')
+    const strangers = this.#strangers.get(batch) ?? newStrangers()
+    this.#strangers.set(batch, strangers)
+    const { ours } = await this.#examine(batch, found.states, strangers)
+    return ours ? [ours] : []
   }
 
   async #hasOurRows(batch: OpenBatch, handle: BatchHandle): Promise<boolean> {
     const { adapter, call } = batch.account
     for await (const results of adapter.results(handle, call)) {
       for (const result of results) {
-        const id = result.kind === 'unreadable' ? undefined : parseCustomId(result.customId)
-        if (id) return id.tag === batch.intent.tag
+        // All its rows are of one program: the first that can be read decides.
+        if (result.kind !== 'unreadable') return parseCustomId(result.customId)?.tag === batch.intent.tag
       }
     }
     return false

@@ -1,5 +1,6 @@
 import type { BatchProblem } from '../core/batch.ts'
 import type { JobId } from '../core/job.ts'
+import type { Problem } from '../core/reply.ts'
 import { aboutBatch } from './about.ts'
 import type { ManagerContext, OpenBatch } from './context.ts'
 import type { Settler } from './settler.ts'
@@ -14,7 +15,7 @@ const CULPRITS = 4
 /** Why a batch was refused as a whole, and by which of its lines if the provider says. */
 export interface Refused {
   readonly status: string
-  readonly refused: 'capacity' | 'invalid' | 'everything'
+  readonly refused: 'capacity' | 'account' | 'invalid' | 'everything'
   readonly problems: readonly BatchProblem[]
 }
 
@@ -25,9 +26,9 @@ export interface Refused {
 export class Rejection {
   readonly #context: ManagerContext
   readonly #settler: Settler
-  readonly #submitter: Pick<Submitter, 'split' | 'hold'>
+  readonly #submitter: Pick<Submitter, 'split' | 'hold' | 'turnAway'>
 
-  constructor(context: ManagerContext, settler: Settler, submitter: Pick<Submitter, 'split' | 'hold'>) {
+  constructor(context: ManagerContext, settler: Settler, submitter: Pick<Submitter, 'split' | 'hold' | 'turnAway'>) {
     this.#context = context
     this.#settler = settler
     this.#submitter = submitter
@@ -40,6 +41,8 @@ export class Rejection {
     const willRetry = state.refused === 'capacity' || groups !== undefined
     emit({ ...aboutBatch(batch.intent, clock.now()), type: 'batch-failed', reason, willRetry })
     if (state.refused === 'capacity') return this.#submitter.hold(batch, jobs, reason)
+    if (state.refused === 'account')
+      return this.#submitter.turnAway(batch, jobs, problemOf(state.problems, 402), reason)
     if (groups) return this.#submitter.split(batch, groups, reason)
     this.#settler.settleWith(batch, jobs, problemOf(state.problems))
   }
@@ -48,6 +51,8 @@ export class Rejection {
   #groups(batch: OpenBatch, state: Refused, jobs: readonly JobId[]): readonly (readonly JobId[])[] | undefined {
     if (state.refused !== 'invalid' || jobs.length === 1) return undefined
     const failedBefore = this.#context.store.failedSplits(batch.intent.root)
+    const parts = this.#byTarget(batch, jobs)
+    if (parts.length > 1) return parts
     const named = new Set(state.problems.flatMap(({ line }) => jobs[(line ?? 0) - 1] ?? []))
     if (named.size > 0 && named.size < jobs.length) {
       if (failedBefore > MAX_NAMED_REFUSALS) return undefined
@@ -62,6 +67,14 @@ export class Rejection {
     if (failedBefore > budget) return undefined
     return halves(jobs)
   }
+
+  /** Where models may share a batch: each apart, because one that is refused is no fault of the others'. */
+  #byTarget(batch: OpenBatch, jobs: readonly JobId[]): readonly (readonly JobId[])[] {
+    if (batch.account.adapter.mixes === 'nothing') return [jobs]
+    const targets = this.#context.store.targetsOf(jobs)
+    const all = jobs.map((job, index) => ({ job, target: `${targets[index]?.endpoint} ${targets[index]?.model}` }))
+    return [...Map.groupBy(all, ({ target }) => target).values()].map((part) => part.map(({ job }) => job))
+  }
 }
 
 function halves(jobs: readonly JobId[]): readonly (readonly JobId[])[] {
@@ -69,15 +82,10 @@ function halves(jobs: readonly JobId[]): readonly (readonly JobId[])[] {
   return [jobs.slice(0, middle), jobs.slice(middle)].filter((half) => half.length > 0)
 }
 
-function problemOf(problems: readonly BatchProblem[]): {
-  status: number
-  code: string
-  message: string
-  param: string | undefined
-} {
+function problemOf(problems: readonly BatchProblem[], status = 400): Problem {
   const [first] = problems
   return {
-    status: 400,
+    status,
     code: first?.code ?? 'batch_rejected',
     message: first?.message ?? 'the provider refused this request in a batch and gave no reason',
     param: first?.param,

@@ -3,7 +3,8 @@ import type { BatchInput, Refusal } from '../core/adapter.ts'
 import type { BatchProblem, BatchState } from '../core/batch.ts'
 import { sleep } from '../core/clock.ts'
 import { ProviderError } from '../core/errors.ts'
-import type { JobId } from '../core/job.ts'
+import type { Answer, JobId } from '../core/job.ts'
+import type { Problem } from '../core/reply.ts'
 import { backOffMs } from '../core/poll-policy.ts'
 import type { IntentChange } from '../core/store.ts'
 import { about, aboutBatch } from './about.ts'
@@ -12,8 +13,8 @@ import { advance, OpenBatch, type Account, type ManagerContext, type QueueAgain 
 import { type Gate, TIME_UP } from './gate.ts'
 import type { JobQueue } from './queue.ts'
 import type { Refused } from './rejection.ts'
-import type { Recovery } from './recovery.ts'
-import { answerReply } from './replies.ts'
+import { type Recovery, UPLOAD_LASTS_MS } from './recovery.ts'
+import { answerReply, problemAnswer } from './replies.ts'
 import type { Settler } from './settler.ts'
 import { type Spool, spool, sweepSpool } from './spool.ts'
 import type { Waiters } from './waiters.ts'
@@ -55,6 +56,8 @@ export class Submitter {
   /** One per account: a provider that is down, or a key without room, keeps nobody else waiting. */
   readonly #lines = new Map<Account, PQueue>()
   #swept: Promise<void> | undefined
+  /** By this process. */
+  readonly #uploadedAt = new WeakMap<OpenBatch, number>()
 
   constructor(parts: SubmitterParts) {
     this.#parts = parts
@@ -136,6 +139,7 @@ export class Submitter {
         if (this.#isOver()) return this.#letGo(batch)
         if (!this.#isReserved(batch)) return this.#sendAgain(batch)
         if (state === 'claimed') await this.#upload(batch)
+        else if (this.#isUploadOld(batch)) this.#mustAdvance(batch, { state: 'claimed' })
         else await this.#create(batch)
         failures = 0
       } catch (error) {
@@ -160,7 +164,14 @@ export class Submitter {
     await (this.#swept ??= sweepSpool(this.#context.store))
     await using spooled = await spool(this.#context.store, adapter, batch.intent)
     const upload = await adapter.upload(batch.intent, spooled.input, call)
+    this.#uploadedAt.set(batch, this.#context.clock.now())
     this.#mustAdvance(batch, { state: 'uploaded', upload })
+  }
+
+  /** A provider that was down, or had no room, for longer than uploads last no longer has ours. */
+  #isUploadOld(batch: OpenBatch): boolean {
+    const uploadedAt = this.#uploadedAt.get(batch) ?? batch.intent.createdAt
+    return batch.intent.upload !== undefined && this.#context.clock.now() - uploadedAt > UPLOAD_LASTS_MS
   }
 
   async #create(batch: OpenBatch): Promise<void> {
@@ -203,7 +214,9 @@ export class Submitter {
     const { store, clock, emit } = this.#context
     const { settler } = this.#parts
     const jobs = store.unsettled(batch.intent.id).map(({ job }) => job)
-    if (typeof refusal === 'object' && jobs.length > 1) {
+    // Every row named is all of them refused, in the provider's words.
+    const named = typeof refusal === 'object' ? new Set(refusal.rows.map(({ line }) => line)).size : jobs.length
+    if (typeof refusal === 'object' && jobs.length > 1 && named < jobs.length) {
       this.#mustAdvance(batch, { status: 'failed' })
       const problems = refusal.rows.length > 0 ? refusal.rows : [problemOf(error)]
       this.#parts.reject(batch, { status: 'failed', refused: 'invalid', problems }, jobs)
@@ -216,7 +229,7 @@ export class Submitter {
       const middle = jobs.length >> 1
       this.split(batch, [jobs.slice(0, middle), jobs.slice(middle)], reason)
     } else if (refusal === 'account') {
-      this.#turnAway(batch, jobs, error, reason)
+      this.#turnAway(batch, jobs, { status: error.status, requestId: undefined, body: bodyOf(batch, error) }, reason)
     } else {
       settler.settle(
         batch,
@@ -232,10 +245,13 @@ export class Submitter {
   }
 
   /** The account is refused: callers hear it now, the jobs stay stored for a run whose key works. */
-  #turnAway(batch: OpenBatch, jobs: readonly JobId[], error: ProviderError, reason: string): void {
+  turnAway(batch: OpenBatch, jobs: readonly JobId[], problem: Problem, reason: string): void {
+    this.#turnAway(batch, jobs, problemAnswer(batch.account.adapter, problem), reason)
+  }
+
+  #turnAway(batch: OpenBatch, jobs: readonly JobId[], answer: Answer, reason: string): void {
     const { clock } = this.#context
     const { adapter } = batch.account
-    const answer = { status: error.status, requestId: undefined, body: bodyOf(batch, error) }
     const waiting = this.#parts.settler.sendBack(batch, jobs, reason, { counted: false })
     this.#parts.settler.turnAway(
       waiting,

@@ -103,7 +103,7 @@ describe('a create whose outcome is unknown', () => {
     const engine = world.engine()
     const startedAt = world.clock.now()
     const answers = answersOf(world, engine)
-    await world.untilTrue(() => world.clock.now() - startedAt >= 4 * 24 * 3_600_000)
+    await world.untilTrue(() => world.clock.now() - startedAt >= 40 * 3_600_000)
     world.simulator.clearFaults()
 
     expect(await answers).toBe(PROMPTS.length)

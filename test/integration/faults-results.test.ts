@@ -143,12 +143,28 @@ describe('rows of results', () => {
   })
 
   test('whose files are gone for good count as missing, and nobody hangs', async () => {
-    await using world = await startWorld({ faults: [{ kind: 'status', status: 404, operation: 'results', times: 14 }] })
+    await using world = await startWorld({ faults: [{ kind: 'status', status: 404, operation: 'results' }] })
     const engine = world.engine()
+    const answers = answersOf(world, engine)
+    await world.untilTrue(() => engine.eventsOf('request-requeued').length > 0)
+    world.simulator.clearFaults()
 
-    expect(await answersOf(world, engine)).toBe(PROMPTS.length)
+    expect(await answers).toBe(PROMPTS.length)
     expect(executions(world)).toEqual({ batch: PROMPTS.length * 2, repeated: PROMPTS.length })
     expect(engine.eventsOf('request-requeued').every(({ possiblyBilled }) => possiblyBilled)).toBe(true)
+  })
+
+  test('whose files are there only a quarter of an hour later are waited for, not paid for again', async () => {
+    await using world = await startWorld({ faults: [{ kind: 'status', status: 404, operation: 'results' }] })
+    const engine = world.engine()
+    const answers = answersOf(world, engine)
+    await world.untilTrue(() => engine.eventsOf('provider-unreachable').length > 0)
+    const endedAt = world.clock.now()
+    await world.untilTrue(() => world.clock.now() - endedAt > 15 * 60_000)
+    world.simulator.clearFaults()
+
+    expect(await answers).toBe(PROMPTS.length)
+    expect(executions(world)).toEqual({ batch: PROMPTS.length, repeated: 0 })
   })
 
   test('whose files are named only after the batch says it is done are waited for, not paid for again', async () => {

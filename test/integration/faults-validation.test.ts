@@ -131,6 +131,24 @@ describe('a batch that fails validation', () => {
   })
 })
 
+describe('a batch that fails because its account may spend no more', () => {
+  test('is told to its callers now, and run by a later run', async () => {
+    await using world = await startWorld({
+      faults: [{ kind: 'reject', line: null, code: 'insufficient_quota', message: 'no money', times: 1 }],
+    })
+    const all = prompts(10)
+    const first = world.engine()
+
+    const refusals = await askAll(world, first, all)
+    await world.until(first.manager.close())
+    const replies = await askAll(world, world.engine(), all)
+
+    expect(refusals.map((reply) => [reply.status, codeOf(reply)])).toEqual(all.map(() => [402, 'insufficient_quota']))
+    expect(refused(all, replies)).toEqual([])
+    expect(executions(world)).toEqual({ batch: 10, repeated: 0 })
+  })
+})
+
 /** A provider that reads every line as it is uploaded, and refuses the upload for the first it cannot run. */
 function checkingUploads(lineOf: (line: number) => number | undefined): NonNullable<Parameters<World['engine']>[0]> {
   return {

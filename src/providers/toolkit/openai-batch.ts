@@ -127,12 +127,13 @@ const NO_ROOM = new Set([
   'request_limit_exceeded',
   'rate_limit_exceeded',
 ])
-const ALL_ROWS = new Set([...OUT_OF_MONEY, 'model_not_found', 'invalid_model', 'model_not_supported'])
+const ALL_ROWS = new Set(['model_not_found', 'invalid_model', 'model_not_supported'])
 
-function refusedBecause(problems: readonly BatchProblem[]): 'capacity' | 'invalid' | 'everything' {
+function refusedBecause(problems: readonly BatchProblem[]): 'capacity' | 'account' | 'invalid' | 'everything' {
   const isOf = (codes: ReadonlySet<string>): boolean =>
     problems.some(({ code }) => code !== undefined && codes.has(code))
   if (isOf(NO_ROOM)) return 'capacity'
+  if (isOf(new Set(OUT_OF_MONEY))) return 'account'
   if (isOf(ALL_ROWS)) return 'everything'
   return 'invalid'
 }

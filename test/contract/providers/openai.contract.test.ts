@@ -184,12 +184,14 @@ describe('where a batch stands', () => {
     },
   )
 
-  test.each(['model_not_found', 'invalid_model', 'insufficient_quota', 'credit_balance_exhausted'])(
-    '%s is about all rows, although it names one',
-    async (code) => {
-      expect(await failed([{ code, message: 'x', line: 1 }])).toMatchObject({ refused: 'everything' })
-    },
-  )
+  test.each([
+    ['model_not_found', 'everything'],
+    ['invalid_model', 'everything'],
+    ['insufficient_quota', 'account'],
+    ['credit_balance_exhausted', 'account'],
+  ])('%s is about %s, although it names one row', async (code, refused) => {
+    expect(await failed([{ code, message: 'x', line: 1 }])).toMatchObject({ refused })
+  })
 
   test('counts of a batch that is still being validated are unknown, not zero', async () => {
     expect((await stateOfFixture('retrieve-validating.json'))?.counts).toBeUndefined()
