@@ -101,7 +101,7 @@ test.each(seeds(1, 10))(
 /** As the simulator names it. */
 function accountOf(key: Key): string {
   const headers: Readonly<Record<string, string | undefined>> = 'headers' in key ? key.headers : {}
-  const parts = [key.key, headers['openai-organization'] ?? '', headers['openai-project'] ?? '']
+  const parts = ['openai', key.key, headers['openai-organization'] ?? '', headers['openai-project'] ?? '']
   return createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 12)
 }
 

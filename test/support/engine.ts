@@ -152,7 +152,8 @@ export async function startWorld(options: SimulatorOptions = {}): Promise<World>
 }
 
 function filesAreBusy(): boolean {
-  return process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))
+  // A file that is being closed is none of the requests.
+  return process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq') || name === 'CloseReq')
 }
 
 interface Surroundings {

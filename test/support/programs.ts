@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { COMPILE_CACHE } from './compile-cache.ts'
 
 /** A program of `test/support/programs/`, run as its user would run it. */
 export interface Program {
@@ -15,7 +16,7 @@ export interface Program {
 export function runProgram(name: string, env: Readonly<Record<string, string>>): Program {
   const path = fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url))
   const child = spawn(process.execPath, ['--no-warnings', path], {
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH: process.env['PATH'], ...COMPILE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: string[] = []

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { tempFolder } from '../store.ts'
+import { COMPILE_CACHE } from '../compile-cache.ts'
 import type { EnqueueTask, Said, Task } from './program.ts'
 
 const PROGRAM = fileURLToPath(new URL('program.ts', import.meta.url))
@@ -31,13 +30,11 @@ export interface Children extends AsyncDisposable {
 
 /** `under`: the command that runs them, with its arguments, such as a tracer. */
 export function startChildren(under: readonly string[] = []): Children {
-  // Compiled once, loaded a hundred times.
-  const cache = tempFolder()
   const all = new Set<Child>()
   const idle: Child[] = []
   return {
     async take() {
-      const child = idle.pop() ?? spawnChild(under, join(cache.path, 'compiled'))
+      const child = idle.pop() ?? spawnChild(under)
       all.add(child)
       if ((await child.heard('ready')) === 'ended') throw new Error('a child ended before it was ready')
       return child
@@ -47,17 +44,16 @@ export function startChildren(under: readonly string[] = []): Children {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([...all].map((child) => child.kill()))
-      cache[Symbol.dispose]()
     },
   }
 }
 
-function spawnChild(under: readonly string[], cache: string): Child {
+function spawnChild(under: readonly string[]): Child {
   const [command, ...given] = [...under, process.execPath, '--no-warnings', PROGRAM]
   if (command === undefined) throw new Error('there is nothing to run')
   const running = spawn(command, given, {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: cache },
+    env: { PATH: process.env['PATH'], ...COMPILE_CACHE },
   })
   const ended = once(running, 'close').then(() => 'ended' as const)
   let isAlive = true

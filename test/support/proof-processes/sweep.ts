@@ -204,7 +204,9 @@ export async function pointsReached(tagging: Tagging): Promise<ReadonlySet<strin
 }
 
 /** What an adapter does without a call, and the call that only `offpeak doctor` makes. */
-const NO_CALLS = new Set(['match', 'admit', 'weigh', 'line', 'envelope', 'usage', 'list'])
+const NO_CALLS = new Set(['match', 'admit', 'weigh', 'line', 'refusal', 'envelope', 'usage', 'stub', 'list'])
+/** Looked up without a change, or reached under a limit of cost alone, whose own proof (`budget.test.ts`) kills everywhere. */
+const NO_POINTS = new Set(['peek', 'durations', 'learned', 'keepLearned', 'spending', 'targetsOf', 'budgetOf', 'reserve'])
 /** States an intent is taken to. Back to `claimed` goes only an intent of a rebuilt store, or one whose upload is days old: no program meets that in seconds. */
 const STATES: Readonly<Record<Exclude<IntentState, 'claimed'>, true>> = {
   uploaded: true,
@@ -218,7 +220,7 @@ const STATES: Readonly<Record<Exclude<IntentState, 'claimed'>, true>> = {
 export function pointsOfCode(adapter: ProviderAdapter): readonly string[] {
   using temporary = tempStore()
   const methods = Object.entries(temporary.store).flatMap(([name, value]) =>
-    typeof value === 'function' ? [name] : [],
+    typeof value === 'function' && !NO_POINTS.has(name) ? [name] : [],
   )
   const advances = Object.keys(STATES).map((state) => `advance.${state}`)
   const calls = Object.entries(adapter).flatMap(([name, value]) =>
