@@ -100,7 +100,8 @@ describe('a create whose outcome is unknown', () => {
         { kind: 'status', status: 503, operation: 'list', retryAfter: 3600 },
       ],
     })
-    const engine = world.engine()
+    // Leases that are renewed every third of an hour: each is a step of the clock.
+    const engine = world.engine({ settings: { leaseMs: 3_600_000 } })
     const startedAt = world.clock.now()
     const answers = answersOf(world, engine)
     await world.untilTrue(() => world.clock.now() - startedAt >= 40 * 3_600_000)

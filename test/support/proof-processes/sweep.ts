@@ -70,7 +70,7 @@ const BATCH_MS = 250
 /** Frozen between its last look at its lease and the create, a program sends it on waking: nothing can stop it there. */
 const POINTS_OF_NO_RETURN = new Set(['store.advance.creating after', 'store.isGone after', 'call.create before'])
 
-function isOfNoReturn({ blow, point, moment }: Case): boolean {
+export function isOfNoReturn({ blow, point, moment }: Case): boolean {
   return blow === 'frozen' && POINTS_OF_NO_RETURN.has(`${point} ${moment}`)
 }
 
@@ -206,7 +206,16 @@ export async function pointsReached(tagging: Tagging): Promise<ReadonlySet<strin
 /** What an adapter does without a call, and the call that only `offpeak doctor` makes. */
 const NO_CALLS = new Set(['match', 'admit', 'weigh', 'line', 'refusal', 'envelope', 'usage', 'stub', 'list'])
 /** Looked up without a change, or reached under a limit of cost alone, whose own proof (`budget.test.ts`) kills everywhere. */
-const NO_POINTS = new Set(['peek', 'durations', 'learned', 'keepLearned', 'spending', 'targetsOf', 'budgetOf', 'reserve'])
+const NO_POINTS = new Set([
+  'peek',
+  'durations',
+  'learned',
+  'keepLearned',
+  'spending',
+  'targetsOf',
+  'budgetOf',
+  'reserve',
+])
 /** States an intent is taken to. Back to `claimed` goes only an intent of a rebuilt store, or one whose upload is days old: no program meets that in seconds. */
 const STATES: Readonly<Record<Exclude<IntentState, 'claimed'>, true>> = {
   uploaded: true,
