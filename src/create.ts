@@ -11,6 +11,7 @@ import { announceScope } from './diagnostics.ts'
 import { openDryRun } from './dry-run/open-dry-run.ts'
 import { createEmitter } from './emitter.ts'
 import { type Batcher, bypass, INTERCEPTION, type InterceptionScope, openScope } from './intercept/scope.ts'
+import { onIdle } from './idle.ts'
 import { onLeaving } from './leaving.ts'
 import { BatchManager } from './manager/batch-manager.ts'
 import { moreCommands } from './more-commands.ts'
@@ -190,8 +191,7 @@ function scopeOver(parts: Parts): OpenedScope {
   let hasEnded = false
 
   // Nothing is left to do but to wait for us: do not let the window run out first.
-  const onIdle = (): void => void manager.flush('idle')
-  process.on('beforeExit', onIdle)
+  const stopWatching = onIdle(() => void manager.flush('idle'))
 
   const stopListening = onLeaving({
     pending: () => manager.pending,
@@ -211,7 +211,7 @@ function scopeOver(parts: Parts): OpenedScope {
     try {
       await leave()
     } finally {
-      process.off('beforeExit', onIdle)
+      stopWatching()
       stopListening()
       if (!exit) interception.close()
       emit({ type: 'scope-closed', at: systemClock.now() })

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { batchify, type BatchifyOptions, type BatchScope, OffpeakError, openMemoryStore } from '../../src/index.ts'
 import { openScene, type Scene } from '../support/clients-scene.ts'
@@ -190,6 +191,26 @@ describe('scopes beside and inside each other', () => {
     expect(result).toBe('done')
     expect(Object.values(own.simulator.ledger().calls).every((calls) => calls === 0)).toBe(true)
   })
+})
+
+test('many scopes at once leave nothing behind at the process, and no warning of Node’s', async () => {
+  const before = process.listenerCount('beforeExit')
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+
+  const scopes = await Promise.all(
+    Array.from({ length: 15 }, async () => {
+      await Promise.resolve()
+      return batchify({ display: 'off', store: openMemoryStore() })
+    }),
+  )
+  await Promise.all(scopes.map((scope) => scope.close()))
+  await turn()
+  process.off('warning', onWarning)
+
+  expect(warnings).toEqual([])
+  expect(process.listenerCount('beforeExit')).toBe(before)
 })
 
 describe('a scope that throws', () => {

@@ -1,14 +1,21 @@
 import type { ProviderAdapter } from '../../src/core/adapter.ts'
 
-const START = '<!-- providers: written by `npm run readme` -->'
-const END = '<!-- /providers -->'
-
 /** The README with its table of providers made anew. */
 export function withProviderTable(readme: string, adapters: readonly ProviderAdapter[]): string {
-  const from = readme.indexOf(START)
-  const to = readme.indexOf(END)
-  if (from === -1 || to < from) throw new Error(`the README has no place for the table: ${START} … ${END}`)
-  return `${readme.slice(0, from + START.length)}\n\n${providerTable(adapters)}\n\n${readme.slice(to)}`
+  return between(readme, 'providers', providerTable(adapters))
+}
+
+/** The README with this table of clients, as `npm run clients -- --markdown` writes it. */
+export function withClientTable(readme: string, table: string): string {
+  return between(readme, 'clients', table.trim())
+}
+
+function between(readme: string, name: string, text: string): string {
+  const [start, end] = [`<!-- ${name}: written by \`npm run readme\` -->`, `<!-- /${name} -->`]
+  const from = readme.indexOf(start)
+  const to = readme.indexOf(end)
+  if (from === -1 || to < from) throw new Error(`the README has no place for this: ${start} … ${end}`)
+  return `${readme.slice(0, from + start.length)}\n\n${text}\n\n${readme.slice(to)}`
 }
 
 function providerTable(adapters: readonly ProviderAdapter[]): string {
