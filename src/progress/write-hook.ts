@@ -20,8 +20,7 @@ function cursorAfter(chunk: unknown): CursorAfter {
 
 /** Tells of every write to a stream before it happens. The undo gives the stream its own `write` back, if nobody wrapped it since. */
 export function hookWrite(stream: OutputStream, beforeWrite: (cursor: CursorAfter) => void): () => void {
-  // Called with its stream below.
-  // oxlint-disable-next-line typescript/unbound-method
+  // oxlint-disable-next-line typescript/unbound-method -- called with its stream below
   const original = stream.write
   const wasOwn = Object.hasOwn(stream, 'write')
   let active = true

@@ -3,8 +3,7 @@ import Sqlite from 'better-sqlite3'
 /** Every connection that is opened from now on: the live objects, to be looked at and tampered with where a store keeps them to itself. */
 export function liveConnections(): readonly Sqlite.Database[] {
   const seen: Sqlite.Database[] = []
-  // Called with its connection below.
-  // oxlint-disable-next-line typescript/unbound-method
+  // oxlint-disable-next-line typescript/unbound-method -- called with its connection below
   const { prepare } = Sqlite.prototype
   Sqlite.prototype.prepare = function (this: Sqlite.Database, source: string) {
     if (!seen.includes(this)) seen.push(this)
