@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { COMPILE_CACHE } from '../../support/compile-cache.ts'
 import { startTestSimulator } from '../../support/simulator.ts'
 import { tempFolder } from '../../support/store.ts'
 
@@ -21,6 +22,10 @@ const EXAMPLES: Readonly<Record<string, { readonly prints: readonly RegExp[]; re
     executes: 3,
   },
   'plain-fetch.ts': { prints: [/^(fine|flagged): Have a nice day! \(batch_\w+\)$/m], executes: 3 },
+  'several-providers.ts': {
+    prints: [/^Is a tomato a fruit\?$/m, /^ {2}(gpt|claude|gemini): Answer \w+: .*strawberry/m],
+    executes: 6,
+  },
   'testing-your-own-code.ts': { prints: [/^a lost reply was not paid for twice$/m, /^a failed row is/m], executes: 0 },
 }
 
@@ -35,12 +40,18 @@ describe('examples', () => {
   it.concurrent.for(Object.entries(EXAMPLES))(
     '%s runs, batches its calls and prints what it found',
     async ([name, expected]) => {
-      await using simulator = await startTestSimulator()
+      // Under a second, so that no provider asks to be left alone for one.
+      await using simulator = await startTestSimulator({ batchMs: 900 })
       using home = tempFolder()
       const env = {
         PATH: process.env.PATH,
         OPENAI_API_KEY: 'sk-example',
         OPENAI_BASE_URL: simulator.baseUrl('openai'),
+        ANTHROPIC_API_KEY: 'sk-example',
+        ANTHROPIC_BASE_URL: simulator.baseUrl('anthropic'),
+        GEMINI_API_KEY: 'example',
+        GOOGLE_GEMINI_BASE_URL: simulator.baseUrl('gemini'),
+        ...COMPILE_CACHE,
         OFFPEAK_HOME: home.path,
       }
 
